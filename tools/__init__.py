@@ -1,0 +1,1 @@
+"""Developers' scripts and the unpack helper: thin fronts over the package."""

@@ -1,0 +1,63 @@
+"""The mount calls: private clones of a mount, and unmounting."""
+
+import ctypes
+import os
+
+from unionfs.linux.libc import AT_EMPTY_PATH, LIBC, check, system_call
+
+SYS_OPEN_TREE = 428
+SYS_MOUNT_SETATTR = 442
+OPEN_TREE_CLONE = 1
+OPEN_TREE_CLOEXEC = os.O_CLOEXEC
+MOUNT_ATTR_RDONLY = 0x1
+MOUNT_ATTR_NOATIME = 0x10
+MOUNT_ATTR__ATIME = 0x70
+MOUNT_ATTR_NOSYMFOLLOW = 0x200000
+MNT_FORCE = 1
+MNT_DETACH = 2
+UMOUNT_NOFOLLOW = 8
+
+
+class _MountAttributes(ctypes.Structure):
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+def clone_tree(directory_fd: int) -> int:
+    """Give a descriptor of a private, unattached clone of the mount at *directory_fd*, without its submounts.
+
+    Raises:
+        OSError: EPERM without the right to mount; EINVAL where a locked submount must not be uncovered.
+    """
+    flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH
+    return system_call(SYS_OPEN_TREE, directory_fd, ctypes.c_char_p(b""), flags)
+
+
+def set_mount_attributes(tree_fd: int, *, set_: int = 0, clear: int = 0) -> None:
+    """Change the attributes of the mount at *tree_fd* (Linux 5.12).
+
+    Raises:
+        OSError: EPERM without the right, EINVAL for an attribute that the kernel doesn't know.
+    """
+    attributes = _MountAttributes(set_, clear, 0, 0)
+    system_call(
+        SYS_MOUNT_SETATTR,
+        tree_fd,
+        ctypes.c_char_p(b""),
+        AT_EMPTY_PATH,
+        ctypes.byref(attributes),
+        ctypes.sizeof(attributes),
+    )
+
+
+def umount2(path: bytes, flags: int = 0) -> None:
+    """Unmount *path*.
+
+    Raises:
+        OSError: EBUSY while in use (unless MNT_DETACH), EINVAL when nothing is mounted there, EPERM.
+    """
+    check(LIBC.umount2(path, flags), path)

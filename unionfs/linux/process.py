@@ -1,0 +1,91 @@
+"""What a process gives up or asks of the kernel: capabilities, dumps, privileges gained by exec."""
+
+import ctypes
+from collections.abc import Iterable
+
+from unionfs.linux.libc import LIBC, check
+
+PR_SET_DUMPABLE = 4
+PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+PR_SET_IO_FLUSHER = 57
+_CAPABILITY_VERSION_3 = 0x20080522
+CAPABILITIES = {
+    "chown": 0, "dac_override": 1, "dac_read_search": 2, "fowner": 3, "fsetid": 4, "kill": 5, "setgid": 6,
+    "setuid": 7, "setpcap": 8, "sys_admin": 21, "sys_resource": 24, "mknod": 27, "setfcap": 31,
+}  # fmt: skip
+
+
+class _Header(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _Sets(ctypes.Structure):
+    _fields_ = (
+        ("effective", ctypes.c_uint32),
+        ("permitted", ctypes.c_uint32),
+        ("inheritable", ctypes.c_uint32),
+    )
+
+
+def _prctl(option: int, value: int) -> None:
+    check(LIBC.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)))
+
+
+def set_dumpable(dumpable: bool) -> None:
+    """Allow or forbid core dumps and tracing by other processes of the same user."""
+    _prctl(PR_SET_DUMPABLE, int(dumpable))
+
+
+def set_no_new_privs() -> None:
+    """Let no later exec gain privileges."""
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def set_io_flusher() -> None:
+    """Tell the kernel that its memory reclaim may wait for this process (a file system's daemon).
+
+    Raises:
+        OSError: EPERM without CAP_SYS_RESOURCE.
+    """
+    _prctl(PR_SET_IO_FLUSHER, 1)
+
+
+def keep_capabilities(names: Iterable[str]) -> None:
+    """Give up every capability but those in *names* that the process has; none is ever gained.
+
+    Raises:
+        KeyError: a name that isn't in ``CAPABILITIES``.
+        OSError: the kernel refused.
+    """
+    keep = sum(1 << CAPABILITIES[name] for name in names)
+    header = _Header(_CAPABILITY_VERSION_3, 0)
+    sets = (_Sets * 2)()
+    check(LIBC.capget(ctypes.byref(header), sets))
+    for word, half in enumerate(sets):
+        mask = (keep >> (32 * word)) & 0xFFFFFFFF
+        half.effective &= mask
+        half.permitted &= mask
+        half.inheritable = 0
+    check(LIBC.capset(ctypes.byref(header), sets))
+
+
+def effective_capabilities(pid: int | None = None) -> int:
+    """Give the effective capabilities of *pid*, or of this process, as a bit set.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    with open(f"/proc/{'self' if pid is None else pid}/status", "rb") as status:
+        for line in status:
+            if line.startswith(b"CapEff:"):
+                return int(line.split()[1], 16)
+    raise OSError(f"process {pid} shows no capabilities")
+
+
+def has_capability(name: str, pid: int | None = None) -> bool:
+    """Tell whether *pid*, or this process, holds the capability *name*; a process that is gone holds none."""
+    try:
+        return bool(effective_capabilities(pid) >> CAPABILITIES[name] & 1)
+    except (FileNotFoundError, ProcessLookupError):
+        return False

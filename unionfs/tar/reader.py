@@ -66,7 +66,7 @@ class Reader:
                 yield entry
 
     def chunks(self) -> Iterator[tuple[int, bytes]]:
-        """Return the current entry's content as (offset in the file, data of at most 1 MiB) without the holes.
+        """Return the current entry's content as (offset in the file, up to 1 MiB of data), without holes.
 
         A second call goes on where the first one stopped. Raises TarError if the archive ends too early, and
         RuntimeError when used after the next entry was asked for.

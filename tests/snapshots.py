@@ -1,0 +1,86 @@
+"""A directory tree read into values that can be compared: once before, once after."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One name of a tree with all a user can see of it, but for the access time and the device number."""
+
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    nlink: int
+    rdev: int
+    ino: int
+    mtime_ns: int
+    ctime_ns: int
+    xattrs: Mapping[str, bytes]
+    content: str
+
+
+Snapshot = Mapping[str, Entry]
+
+
+def snapshot(directory: Path) -> Snapshot:
+    """Read ``directory`` and everything beneath it, keyed by path relative to it."""
+    return dict(_entries(directory, "."))
+
+
+def _entries(directory: Path, path: str) -> Iterator[tuple[str, Entry]]:
+    found = os.lstat(directory / path)
+    yield path, _entry(directory / path, found)
+    if stat.S_ISDIR(found.st_mode):
+        with os.scandir(directory / path) as listing:
+            names = sorted(entry.name for entry in listing)
+        for name in names:
+            yield from _entries(directory, name if path == "." else f"{path}/{name}")
+
+
+def _entry(path: Path, found: os.stat_result) -> Entry:
+    is_directory = stat.S_ISDIR(found.st_mode)
+    return Entry(
+        mode=found.st_mode,
+        uid=found.st_uid,
+        gid=found.st_gid,
+        # The size and link count of a directory are the file system's own affair.
+        size=0 if is_directory else found.st_size,
+        nlink=0 if is_directory else found.st_nlink,
+        rdev=found.st_rdev,
+        ino=found.st_ino,
+        mtime_ns=found.st_mtime_ns,
+        ctime_ns=found.st_ctime_ns,
+        xattrs={
+            name: os.getxattr(path, name, follow_symlinks=False)
+            for name in sorted(os.listxattr(path, follow_symlinks=False))
+        },
+        content=_content(path, found.st_mode),
+    )
+
+
+def _content(path: Path, mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return os.readlink(path)
+    if not stat.S_ISREG(mode):
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def differences(before: Snapshot, after: Snapshot, ignoring: frozenset[str] = frozenset()) -> list[str]:
+    """Name, one line each, what changed between two snapshots, but for the fields in ``ignoring``."""
+    lines = [f"{path}: gone" for path in before.keys() - after.keys()]
+    lines += [f"{path}: new" for path in after.keys() - before.keys()]
+    compared = [field.name for field in fields(Entry) if field.name not in ignoring]
+    for path in before.keys() & after.keys():
+        for name in compared:
+            old, new = getattr(before[path], name), getattr(after[path], name)
+            if old != new:
+                lines.append(f"{path}: {name} was {old!r}, is {new!r}")
+    return sorted(lines)

@@ -1,8 +1,8 @@
 """Tar archives built byte by byte, for tests that need what no tar program would write.
 
-Every function returns bytes that can be put one after another; ``archive`` joins members and adds the end. Where
-a number is asked for, bytes may be given instead and stand in the field as they are. Names longer than their
-field get a PAX record.
+Every function returns bytes that can be put one after another; ``archive`` joins members and adds the end.
+Where a number is asked for, bytes may be given instead and stand in the field as they are. Names longer than
+their field get a PAX record.
 """
 
 from collections.abc import Iterable, Mapping
@@ -212,7 +212,7 @@ def gnu_sparse(
     blocks: int | None = None,
     **attributes: Unpack[Attributes],
 ) -> bytes:
-    """Return an old GNU sparse file of (offset, data) extents; ``blocks`` forces a count of extension blocks."""
+    """Return an old GNU sparse file of (offset, data) extents; ``blocks`` forces extension blocks."""
     parts = list(extents)
     table = [octal(offset, 12) + octal(len(part), 12) for offset, part in parts]
     count = -(-max(0, len(table) - 4) // 21) if blocks is None else blocks

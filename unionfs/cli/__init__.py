@@ -1,0 +1,80 @@
+"""The commands of ``unionfs``: the only room that prints or exits.
+
+Each command is a module with ``main(arguments) -> exit code``, imported only when it is asked for: mounting
+never pays for what unpacking needs.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from unionfs import __version__
+from unionfs.cli.arguments import UsageError
+from unionfs.cli.report import describe, exit_code
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "mount": ("unionfs.cli.mount", "mount layers below an upper, or list what is mounted"),
+    "umount": ("unionfs.cli.umount", "unmount"),
+    "unpack": ("unionfs.cli.unpack", "unpack an image archive into layer directories"),
+    "flatten": ("unionfs.cli.flatten", "make an upper plain: no redirects, no metadata-only files"),
+}
+ALIASES: Mapping[str, str] = {"unmount": "umount"}
+
+_COMMAND_LINES = "\n".join(f"  {name:<9} {summary}" for name, (_, summary) in COMMANDS.items())
+HELP = f"""\
+usage: unionfs [--debug] COMMAND ...
+       unionfs --version | --help
+
+Mounts read-only layer directories, with a copy-on-write upper on top, as one directory.
+
+commands:
+{_COMMAND_LINES}
+
+'unionfs COMMAND --help' says more.
+
+examples:
+  unionfs unpack image.tar layers
+  unionfs mount -o lowerdir=layers/b:layers/a,upperdir=upper,workdir=work /mnt
+  unionfs mount
+  unionfs umount /mnt
+
+exit codes: 0 done, 1 failed (the reason is on stderr), 2 the command line is wrong, 130 interrupted.
+--debug shows the traceback of an error."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that *arguments*, by default those of this process, ask for, and give its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains again at its end
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 - the one place where an error becomes a line and an exit code
+        if "--debug" in words:
+            sys.excepthook(type(error), error, error.__traceback__)
+        print(f"unionfs: error: {describe(error)}", file=sys.stderr)
+        return exit_code(error)
+
+
+def _run(words: Sequence[str]) -> int:
+    options = ["--debug"] if "--debug" in words[:1] else []
+    words = words[len(options) :]
+    if not words:
+        raise UsageError("no command is given; 'unionfs --help' lists them")
+    if words[0] in ("-h", "--help", "help"):
+        print(HELP)
+        return 0
+    if words[0] in ("-V", "--version"):
+        print(f"unionfs {__version__}")
+        return 0
+    name = ALIASES.get(words[0], words[0])
+    if name not in COMMANDS:
+        raise UsageError(f"unknown command: {words[0]}; 'unionfs --help' lists them")
+    command = importlib.import_module(COMMANDS[name][0])
+    return int(command.main([*options, *words[1:]]))

@@ -1,0 +1,99 @@
+"""One mount from its options to its end: the mountpoint, the stack, the connection, the daemon."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from unionfs.mount import table
+from unionfs.mount.attach import attach
+from unionfs.mount.daemon import run_detached
+from unionfs.mount.errors import MountError
+from unionfs.mount.hardening import harden, raise_descriptor_limit
+from unionfs.mount.logs import start_logging
+from unionfs.mount.mountpoint import Mountpoint, open_mountpoint
+from unionfs.mount.options import MountOptions
+from unionfs.mount.shutdown import Shutdown, signals_held_back
+from unionfs.mount.table import Mount
+
+
+@dataclass(frozen=True)
+class ProcessOptions:
+    """How the program itself is to run."""
+
+    foreground: bool = False
+    log_file: bytes | None = None
+    """Relative to where the program was started; None: syslog, or stderr in the foreground."""
+    debug: bool = False
+
+
+class Stack(Protocol):
+    """The opened layers with what answers for them on a connection."""
+
+    def serve(self, device_fd: int, ready: Callable[[], None]) -> None:
+        """Answer until the mount has ended, then close *device_fd*; call *ready* once the mount answers."""
+
+    def statistics(self) -> str:
+        """Give one line for the log; called on another thread than ``serve``."""
+
+    def close(self) -> None:
+        """Let go of the layers, after which the upper can be mounted again."""
+
+
+OpenStack = Callable[[MountOptions], Stack]
+
+
+def run(mountpoint: bytes, options: MountOptions, process: ProcessOptions, open_stack: OpenStack) -> int:
+    """Mount *options* on *mountpoint* and serve it, in a child unless in the foreground; give the exit code.
+
+    *open_stack* is called in the process that serves, before anything is mounted.
+
+    Raises:
+        MountError: the mountpoint is missing or in use, or mounting isn't allowed.
+        OSError: a layer can't be opened.
+    """
+    place = open_mountpoint(mountpoint)
+    _refuse_own_directories(place, options)
+
+    def serve(ready: Callable[[], None]) -> int:
+        start_logging(file=process.log_file, foreground=process.foreground, debug=process.debug)
+        raise_descriptor_limit()
+        with contextlib.closing(open_stack(options)) as stack:
+            _mount_and_serve(place, options, stack, ready)
+        return 0
+
+    return serve(lambda: None) if process.foreground else run_detached(serve)
+
+
+def _refuse_own_directories(place: Mountpoint, options: MountOptions) -> None:
+    for name, path in (("upperdir", options.upper), ("workdir", options.work)):
+        with contextlib.suppress(OSError):  # one that can't be looked at is reported when it is opened
+            if path is not None and os.path.samestat(os.stat(path), os.fstat(place.fd)):
+                raise MountError(f"the mountpoint {os.fsdecode(place.path)} is the {name} itself")
+
+
+def _mount_and_serve(
+    place: Mountpoint, options: MountOptions, stack: Stack, ready: Callable[[], None]
+) -> None:
+    with signals_held_back():
+        attachment = attach(place.path, place.fd, options)
+        os.close(place.fd)
+        mount = table.mount_at(place.path, table.read_table())
+        detach = partial(_detach, mount)
+        Shutdown(detach, stack.statistics).install()
+    try:
+        harden(mounted_by_itself=attachment.by_itself)
+        stack.serve(attachment.device_fd, ready)
+    finally:
+        detach()
+
+
+def _detach(mount: Mount | None) -> None:
+    """End this very mount unless somebody has, but not another that has taken its place."""
+    if mount is None:
+        return
+    now = table.mount_at(mount.mountpoint, table.read_table())
+    if now is not None and (now.mount_id, now.device) == (mount.mount_id, mount.device):
+        table.unmount(mount.mountpoint, lazy=True)

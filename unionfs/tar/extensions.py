@@ -3,10 +3,10 @@
 Sources: POSIX.1 pax, "pax Header Block"; GNU tar manual, "Extensions to the Archive Format".
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 from unionfs.tar import pax
-from unionfs.tar.entry import Entry
 from unionfs.tar.errors import LimitError, TarError
 from unionfs.tar.header import file_size
 
@@ -23,6 +23,7 @@ class Extensions:
     name: bytes = b""
     linkname: bytes = b""
     pending: bool = False
+    """Whether an entry has to follow."""
     headers: int = 0
     size: int = 0
 
@@ -50,8 +51,8 @@ class Extensions:
         else:
             self.linkname = payload.partition(b"\0")[0]
 
-    def apply(self, entry: Entry) -> Entry:
-        """Return the entry with names, owners, times and extended attributes replaced."""
+    def overrides(self) -> dict[str, Any]:
+        """Return the fields of an ``Entry`` that are replaced: names, owners, times, extended attributes."""
         fields = pax.overrides(self.values)
         # A sparse file's path is made up, for readers that don't know sparse files.
         name = pax.name(self.values.get(b"GNU.sparse.name", b""), "GNU.sparse.name") or self.name
@@ -59,7 +60,7 @@ class Extensions:
             fields["name"] = name
         if self.linkname:
             fields["linkname"] = self.linkname
-        return replace(entry, **fields)
+        return fields
 
     def stored(self, size: int) -> int:
         """Return the bytes of content in the archive: the PAX ``size``, or else the header's."""

@@ -58,16 +58,20 @@ def _signed_sum(block: bytes) -> int:
 
 def number(field: bytes, what: str) -> int:
     """Return the value of a numeric field: octal digits, or GNU base-256 with a sign; blank is 0."""
-    if field[0] >= 0x80:
-        value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
-        return value - (1 << (8 * len(field) - 1)) if field[0] & 0x40 else value
-    digits = field.strip(b" \0").partition(b"\0")[0].rstrip(b" ")
-    if not digits:
-        return 0
-    # int() alone would also take signs, underscores and a 0o prefix.
-    if not digits.isdigit() or b"8" in digits or b"9" in digits:
-        raise TarError(f"its {what} is not an octal number")
-    return int(digits, 8)
+    digits = field.strip(b" \0")
+    if digits.strip(b"01234567"):
+        if field[0] >= 0x80:
+            return _base256(field)
+        digits = digits.partition(b"\0")[0].rstrip(b" ")
+        if digits.strip(b"01234567"):
+            raise TarError(f"its {what} is not an octal number")
+    return int(digits, 8) if digits else 0
+
+
+def _base256(field: bytes) -> int:
+    """Return two's complement without the topmost bit, which only marks the encoding."""
+    sign = 1 << (8 * len(field) - 2)
+    return (int.from_bytes(field, "big") & (2 * sign - 1) ^ sign) - sign
 
 
 @lru_cache(4096)

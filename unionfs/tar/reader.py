@@ -45,6 +45,7 @@ class Reader:
     def __init__(self, stream: Stream, limits: Limits = _DEFAULTS) -> None:
         self._source = Source(stream)
         self._limits = limits
+        self._turn = 0
         self._entries = 0
         self._bytes = 0
         self._ended = False
@@ -72,14 +73,14 @@ class Reader:
         RuntimeError when used after the next entry was asked for.
         """
         if self._content is None:
-            self._content = self._read_content(self._entries)
+            self._content = self._read_content(self._turn)
         return self._content
 
-    def _read_content(self, entry: int) -> Iterator[tuple[int, bytes]]:
+    def _read_content(self, turn: int) -> Iterator[tuple[int, bytes]]:
         for start, length in self._extents:
             offset, end = start, start + length
             while offset < end:
-                if self._entries != entry:
+                if self._turn != turn:
                     raise RuntimeError("the reader has left the entry whose content is read")
                 piece = self._source.some(end - offset)
                 if not piece:
@@ -90,14 +91,15 @@ class Reader:
 
     def _placed(self, error: TarError) -> TarError:
         """Return the error with the entry's name, or where that isn't known the place, before its text."""
-        place = f"header at byte {self._start}" if self._name is None else printable(self._name)
+        place = f"at byte {self._start}" if self._name is None else printable(self._name)
         error.args = (f"{place}: {error}",)
         return error
 
     def _next(self) -> Entry | None:
         """Return the next entry, or None once the stream has been read to its end."""
+        self._turn += 1
         self._skip_content()
-        extensions = Extensions()
+        extensions: Extensions | None = None
         while True:
             self._name = None
             self._start = self._source.offset
@@ -109,9 +111,11 @@ class Reader:
             kind = _KINDS.get(header.typeflag)
             if kind is not None:
                 return self._begin(header, kind, block, extensions)
+            if extensions is None:
+                extensions = Extensions()
             self._extend(header, extensions)
 
-    def _begin(self, header: Header, kind: Kind, block: bytes, extensions: Extensions) -> Entry:
+    def _begin(self, header: Header, kind: Kind, block: bytes, extensions: Extensions | None) -> Entry:
         """Return the entry of a header with its extensions applied, and stand before its content."""
         self._name = headers.path(header)
         self._entries += 1
@@ -119,11 +123,8 @@ class Reader:
             raise LimitError("the archive's number of entries", "entries", self._limits.entries)
         entry = _plain(header, kind, self._name)
         stored = entry.size
-        if extensions.pending or header.typeflag == b"S":
-            entry = extensions.apply(entry)
-            self._name = entry.name
-            if kind is Kind.FILE:
-                entry, stored = self._sized(entry, block, extensions)
+        if extensions is not None or header.typeflag == b"S":
+            entry, stored = self._extended(entry, block, extensions or Extensions())
         self._bytes += stored
         if self._bytes > self._limits.bytes:
             raise LimitError(f"the archive's content with its {stored} bytes", "bytes", self._limits.bytes)
@@ -137,19 +138,25 @@ class Reader:
             return replace(entry, kind=Kind.DIR, size=0, sparse=None)
         return entry
 
-    def _sized(self, entry: Entry, block: bytes, extensions: Extensions) -> tuple[Entry, int]:
-        """Return a file with its real size and map, and the bytes of data that the archive stores for it."""
-        stored = extensions.stored(entry.size)
-        found = sparse.find(block, extensions, self._source, stored, self._limits.sparse_extents)
-        if found is None:
-            return replace(entry, size=stored), stored
-        stored -= found.overhead
-        return replace(entry, size=found.size, sparse=sparse.checked(found, stored)), stored
+    def _extended(self, plain: Entry, block: bytes, extensions: Extensions) -> tuple[Entry, int]:
+        """Return an entry with its extensions applied, and the bytes of data the archive stores for it."""
+        fields = extensions.overrides()
+        self._name = fields.get("name", plain.name)
+        stored = 0
+        if plain.kind is Kind.FILE:
+            fields["size"] = stored = extensions.stored(plain.size)
+            found = sparse.find(block, extensions, self._source, stored, self._limits.sparse_extents)
+            if found is not None:
+                stored -= found.overhead
+                fields["size"] = found.size
+                fields["sparse"] = sparse.checked(found, stored)
+        return replace(plain, **fields), stored
 
     def _extend(self, header: Header, extensions: Extensions) -> None:
         """Read an extension header and what it carries."""
         if header.typeflag not in FLAGS:
-            raise TarError(f"its type {printable(header.typeflag)!r} is unknown")
+            self._name = headers.path(header)
+            raise TarError(f"its type '{printable(header.typeflag)}' is unknown")
         size = headers.file_size(headers.number(header.size, "size"))
         extensions.admit(size, self._limits.pax_record)
         payload = self._source.take(size)
@@ -167,7 +174,7 @@ class Reader:
                 raise TarError("the archive ends within its content")
             self._left = self._padding = 0
 
-    def _end(self, block: bytes, extensions: Extensions) -> None:
+    def _end(self, block: bytes, extensions: Extensions | None) -> None:
         """Check how the archive ends, and read what follows it."""
         # The format asks for two blocks of zeros; many writers leave out one or both.
         second = self._source.take(BLOCK) if block == ZEROS else b""
@@ -175,7 +182,7 @@ class Reader:
             raise TarError("the archive ends within a header")
         if second and second != ZEROS:
             raise TarError("a single block of zeros stands before it")
-        if extensions.pending:
+        if extensions is not None and extensions.pending:
             raise TarError("an extension header has no entry after it")
         following = 0
         while piece := self._source.some(CHUNK):

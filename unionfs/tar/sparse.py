@@ -12,6 +12,12 @@ from unionfs.tar.header import BLOCK, GNU_MAGIC, number
 from unionfs.tar.pax import decimal
 from unionfs.tar.source import Source
 
+_KEYWORDS = frozenset(
+    b"GNU.sparse." + word for word in b"major minor name size realsize numblocks offset numbytes map".split()
+)
+_LONGEST_LINE = 21  # the digits of the largest 64-bit number, and a newline
+_PAIR = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")
+
 ExtentList = list[tuple[int, int]]
 
 HIGHEST_SIZE = (1 << 63) - 1
@@ -36,10 +42,13 @@ def find(block: bytes, extensions: Extensions, source: Source, stored: int, limi
     values = extensions.values
     if block[156:157] == b"S":
         return _old_gnu(block, source, limit)
-    if not any(key.startswith(b"GNU.sparse.") for key in values):
+    if values.keys().isdisjoint(_KEYWORDS):
         return None
     version = values.get(b"GNU.sparse.major", b"0"), values.get(b"GNU.sparse.minor", b"0")
-    size = decimal(values.get(b"GNU.sparse.realsize") or values.get(b"GNU.sparse.size", b""), "real size")
+    real = values.get(b"GNU.sparse.realsize") or values.get(b"GNU.sparse.size")
+    if not real:
+        raise TarError("its sparse map doesn't tell the size of the file")
+    size = decimal(real, "real size")
     if version == (b"1", b"0"):
         extents, overhead = _before_content(source, stored, limit)
         return Sparse(extents, size, overhead)
@@ -51,21 +60,21 @@ def find(block: bytes, extensions: Extensions, source: Source, stored: int, limi
 def _old_gnu(block: bytes, source: Source, limit: int) -> Sparse:
     """Return the map in a header of type ``S`` and the blocks after it."""
     if block[257:265] != GNU_MAGIC:
-        raise TarError("a sparse file of GNU's type stands in an archive of another format")
+        raise TarError("its GNU sparse map stands in a header of another format")
     extents: ExtentList = []
     table, more = block[386:482], block[482]
     while True:
         for at in range(0, len(table), 24):
             if not table[at + 12]:
+                if more:  # or empty blocks could go on for ever
+                    raise TarError("its sparse map goes on after its end")
                 break
             offset, length = table[at : at + 12], table[at + 12 : at + 24]
             extents.append((number(offset, "sparse offset"), number(length, "sparse length")))
         if not more:
             return Sparse(extents, number(block[483:495], "real size"), 0)
         _check_count(len(extents) + 1, limit)
-        following = source.take(BLOCK)
-        if len(following) < BLOCK:
-            raise TarError("the archive ends within a sparse map")
+        following = _map_block(source)
         table, more = following[:504], following[504]
 
 
@@ -76,7 +85,10 @@ def _in_records(
     if b"GNU.sparse.map" in values:
         numbers = values[b"GNU.sparse.map"].split(b",")
     else:
-        numbers = [value for key, value in pairs if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes")]
+        found = [pair for pair in pairs if pair[0] in _PAIR]
+        if any(key != _PAIR[n % 2] for n, (key, _) in enumerate(found)):
+            raise TarError("its sparse map has offsets and lengths out of order")
+        numbers = [value for _, value in found]
     _check_count(len(numbers) // 2, limit)
     extents = _paired(numbers)
     declared = values.get(b"GNU.sparse.numblocks")
@@ -87,24 +99,27 @@ def _in_records(
 
 def _before_content(source: Source, stored: int, limit: int) -> tuple[ExtentList, int]:
     """Return the map of PAX 1.0, which stands before the content, and the bytes it took."""
-    blocks: list[bytes] = []
-    lines = 0
-    wanted = 1
+    blocks = [_map_block(source)]
+    count = decimal(blocks[0].partition(b"\n")[0], "sparse map's length")
+    _check_count(count, limit)
+    wanted = 1 + 2 * count
+    lines = blocks[0].count(b"\n")
     while lines < wanted:
-        if BLOCK * (len(blocks) + 1) > stored:
-            raise TarError("its sparse map doesn't end within its content")
-        if BLOCK * len(blocks) > 21 * wanted:
+        if BLOCK * len(blocks) > wanted * _LONGEST_LINE:
             raise TarError("its sparse map holds something else than numbers")
-        block = source.take(BLOCK)
-        if len(block) < BLOCK:
-            raise TarError("the archive ends within a sparse map")
-        if wanted == 1 and b"\n" in block:
-            count = decimal(b"".join([*blocks, block]).partition(b"\n")[0], "sparse map's length")
-            _check_count(count, limit)
-            wanted = 1 + 2 * count
-        blocks.append(block)
-        lines += block.count(b"\n")
-    return _paired(b"".join(blocks).split(b"\n")[1:wanted]), BLOCK * len(blocks)
+        blocks.append(_map_block(source))
+        lines += blocks[-1].count(b"\n")
+    overhead = BLOCK * len(blocks)
+    if overhead > stored:
+        raise TarError("its sparse map doesn't end within its content")
+    return _paired(b"".join(blocks).split(b"\n")[1:wanted]), overhead
+
+
+def _map_block(source: Source) -> bytes:
+    block = source.take(BLOCK)
+    if len(block) < BLOCK:
+        raise TarError("the archive ends within its sparse map")
+    return block
 
 
 def _check_count(count: int, limit: int) -> None:

@@ -16,7 +16,7 @@ class _FileHandle(ctypes.Structure):
 
 
 def file_handle(dir_fd: int, name: bytes = b"") -> bytes:
-    """Give the handle of *name* in *dir_fd*, or of the descriptor itself: type and bytes; links aren't followed.
+    """Give the handle, type and bytes, of *name* in *dir_fd* or of the descriptor itself; links aren't followed.
 
     Raises:
         OSError: EOPNOTSUPP where the file system has no handles.

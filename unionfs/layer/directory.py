@@ -1,0 +1,173 @@
+"""One directory of a layer, reached from the layer's root one component at a time.
+
+Owns how an entry is addressed: by the descriptor of its directory and its name, never by a whole path, so that no
+depth meets PATH_MAX and no symbolic link that another process puts there is followed. ``b"."`` names the directory
+itself.
+"""
+
+import errno
+import os
+import stat
+
+from unionfs.layer.attributes import Attributes
+from unionfs.layer.descriptors import Descriptors
+from unionfs.layer.marks import NO_MARKS, Marks, read_marks
+from unionfs.layer.whiteout import OPAQUE_MARKER, Scan, decode
+from unionfs.linux import xattrs
+from unionfs.linux.resolve import openat2
+
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+SELF = b"."
+
+
+class Tree:
+    """What the directories of one layer share.
+
+    ``position`` is the layer's place in the stack, 0 for the one on top of the lowers; ``device`` the number of its
+    file system. ``confined`` says that submounts are out of reach (a private clone of the mount), so that opening a
+    component needs no further rule.
+    """
+
+    __slots__ = ("confined", "descriptors", "device", "position", "reads_without_waiting")
+
+    def __init__(self, descriptors: Descriptors, device: int, *, position: int, confined: bool) -> None:
+        self.descriptors = descriptors
+        self.device = device
+        self.position = position
+        self.confined = confined
+        self.reads_without_waiting = True
+
+    def open_component(self, directory_fd: int, name: bytes) -> int:
+        """Open the directory *name* in *directory_fd* as a place to start from.
+
+        Raises:
+            OSError: ENOTDIR or ELOOP when something else stands there now.
+        """
+        if self.confined:
+            return os.open(name, _DIRECTORY, dir_fd=directory_fd)
+        return openat2(directory_fd, name, _DIRECTORY)
+
+
+class Directory:
+    """A directory of a layer. In the upper, ``parent`` and ``name`` change when it is renamed."""
+
+    __slots__ = ("name", "parent", "root_fd", "tree")
+
+    def __init__(self, tree: Tree, parent: "Directory | None", name: bytes, root_fd: int = -1) -> None:
+        self.tree = tree
+        self.parent = parent
+        self.name = name
+        self.root_fd = root_fd
+
+    def child(self, name: bytes) -> "Directory":
+        """Give the directory *name* in this one; that it exists is the caller's knowledge."""
+        return Directory(self.tree, self, name)
+
+    def fd(self) -> int:
+        """Give a descriptor to start from; it stays open for the operation at hand.
+
+        Raises:
+            OSError: the directory, or one above it, is no longer there.
+        """
+        if self.parent is None:
+            return self.root_fd
+        known = self.tree.descriptors.get(self)
+        if known is not None:
+            return known
+        fd = self._open()
+        self.tree.descriptors.add(self, fd)
+        return fd
+
+    def _open(self) -> int:
+        """Descend from the nearest open ancestor; the directories passed through aren't kept open."""
+        below: list[Directory] = [self]
+        start = self.parent
+        while start is not None and start.parent is not None:
+            if self.tree.descriptors.get(start) is not None:
+                break
+            below.append(start)
+            start = start.parent
+        assert start is not None
+        fd, ours = start.fd(), False
+        for directory in reversed(below):
+            try:
+                deeper = self.tree.open_component(fd, directory.name)
+            finally:
+                if ours:
+                    os.close(fd)
+            fd, ours = deeper, True
+        return fd
+
+    def path(self, name: bytes = SELF) -> bytes:
+        """Give the path of *name* for the calls that take only paths: /proc/self/fd/DIRECTORY/NAME."""
+        return b"/proc/self/fd/%d/%s" % (self.fd(), name)
+
+    def status(self, name: bytes = SELF) -> os.stat_result:
+        """Give what stat(2) tells of *name* itself, as it is on disk.
+
+        Raises:
+            OSError: ENOENT when it isn't there, or what reaching it gives.
+        """
+        return os.stat(name, dir_fd=self.fd(), follow_symlinks=False)
+
+    def marks(self, name: bytes = SELF) -> Marks:
+        """Read the private attributes of *name*."""
+        return read_marks(self.path(name))
+
+    def examine(self, name: bytes = SELF) -> tuple[Attributes, Marks]:
+        """Give the attributes that *name* shows, and its marks.
+
+        Raises:
+            OSError: ENOENT when it isn't there, or what reaching it gives.
+        """
+        attributes = Attributes(self.status(name))
+        marks = self.marks(name)
+        if marks is not NO_MARKS and marks.ownership is not None:
+            marks.ownership.apply(attributes)
+        return attributes, marks
+
+    def scan(self) -> Scan:
+        """List and decode the names of this directory.
+
+        Raises:
+            OSError: the directory can't be read.
+        """
+        xattr_whiteouts = self.marks().xattr_whiteouts
+        with os.scandir(self.path()) as listing:
+            return decode(listing, self, xattr_whiteouts=xattr_whiteouts)
+
+    def is_opaque(self, marks: Marks) -> bool:
+        """Tell whether nothing beneath this directory, which has *marks*, shows: by attribute or by marker file."""
+        return marks.opaque or self.has(OPAQUE_MARKER)
+
+    def has(self, name: bytes) -> bool:
+        """Tell whether anything stands at *name* on disk."""
+        try:
+            self.status(name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def readlink(self, name: bytes) -> bytes:
+        """Give the target of the symbolic link *name*."""
+        return os.readlink(name, dir_fd=self.fd())
+
+    def open(self, name: bytes, flags: int) -> int:
+        """Open the regular file *name*; a symbolic link or device that stands there now isn't followed or opened.
+
+        Raises:
+            OSError: ESTALE when it is no longer a regular file, and what open(2) gives.
+        """
+        fd = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.fd())
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), name)
+        return fd
+
+    def xattr_names(self, name: bytes = SELF) -> list[bytes]:
+        """Give the names of all attributes of *name*, as they are on disk."""
+        return xattrs.list_names(self.path(name))
+
+    def xattr(self, name: bytes, attribute: bytes) -> bytes | None:
+        """Give one attribute of *name*, or None."""
+        return xattrs.get(self.path(name), attribute)

@@ -1,0 +1,133 @@
+"""The index of hard links: what a lower file with several names became in the upper.
+
+Owns ``WORKDIR/work/unionfs-index``. overlayfs without ``index=on`` breaks lower hard links at copy-up; here the first
+copy-up of such a file links the upper file into the index under a key made of the lower's file handle, so that its
+other names find it, also after a remount. Beside it a symbolic link holds three counts: how many names the
+lower has, how many of them no longer show, and how many names the file has in the upper. The last lets a mount see that
+somebody else (overlayfs, which doesn't know this index) changed the upper meanwhile; such an entry is dropped.
+
+The index is in ``work``, which overlayfs empties when it mounts the same workdir.
+"""
+
+import contextlib
+import errno
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from unionfs.layer.directory import Directory
+from unionfs.layer.workdir import INDEX, Workdir, make_directory, names
+from unionfs.linux.handles import file_handle
+
+_COUNTS = b".counts"
+_TEXT = re.compile(rb"([0-9]+):([0-9]+):([0-9]+)(?:,([0-9]+))?")
+
+
+class Counts(NamedTuple):
+    """Of one file: the names that its lower has, those of them that no longer show, its names in the upper."""
+
+    lower: int
+    hidden: int
+    upper: int
+
+    @property
+    def shown(self) -> int:
+        """The link count that the mount shows."""
+        return self.lower - self.hidden + self.upper
+
+
+class HardLinks:
+    """The index of one upper."""
+
+    def __init__(self, workdir: Workdir) -> None:
+        self._work = workdir
+        self.directory = workdir.directory.child(INDEX)
+        self._files: set[bytes] = set()
+        self._counts: dict[bytes, Counts] = {}
+
+    def load(self) -> None:
+        """Read the index, and drop what doesn't fit the upper or has no name left.
+
+        Raises:
+            OSError: the index can't be read or mended.
+        """
+        make_directory(self._work.directory, INDEX)
+        present = set(names(self.directory))
+        for key in {name.removesuffix(_COUNTS) for name in present}:
+            in_upper = self.directory.status(key).st_nlink - 1 if key in present else 0
+            counts = self._read(key, in_upper) if key + _COUNTS in present else None
+            if counts is not None and counts.shown > 0:
+                self._counts[key] = counts
+                if key in present:
+                    self._files.add(key)
+            else:
+                for name in present & {key, key + _COUNTS}:
+                    self._remove(name)
+
+    def key(self, directory: Directory, name: bytes) -> bytes:
+        """Give the key of the lower file *name*: its file system and its handle, or its number where it has none."""
+        fd = directory.fd()
+        try:
+            identity = file_handle(fd, name).hex().encode()
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            identity = b"ino-%x" % directory.status(name).st_ino
+        return b"%x-%s" % (os.fstatvfs(fd).f_fsid, identity)
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._files
+
+    def __bool__(self) -> bool:
+        return bool(self._counts)
+
+    def counts(self, key: bytes, lower: int) -> Counts:
+        """Give the counts of the file *key*, whose lower has *lower* names."""
+        return self._counts.get(key, Counts(lower, 0, 0))
+
+    def adopt(self, key: bytes, staged: bytes, lower: int) -> None:
+        """Move the copied-up file *staged* of ``work`` into the index, with no name in the upper yet."""
+        self._write(key, self.counts(key, lower))
+        os.rename(staged, key, src_dir_fd=self._work.directory.fd(), dst_dir_fd=self.directory.fd())
+        self._files.add(key)
+
+    @contextlib.contextmanager
+    def change(self, key: bytes, lower: int, *, hidden: int = 0, upper: int = 0) -> Iterator[None]:
+        """Add to the counts around the step that makes it true.
+
+        Both the old and the new count of upper names are valid while the step is under way, so a crash in it
+        doesn't make the entry look stale.
+        """
+        old = self.counts(key, lower)
+        new = Counts(lower, old.hidden + hidden, old.upper + upper)
+        if upper:
+            self._write(key, old, or_upper=new.upper)
+        yield
+        self._write(key, new)
+
+    def forget(self, key: bytes) -> None:
+        """Drop what is kept of a file that has no name left."""
+        if key in self._files:
+            self._files.discard(key)
+            self._remove(key)
+        if self._counts.pop(key, None) is not None:
+            self._remove(key + _COUNTS)
+
+    def _write(self, key: bytes, counts: Counts, *, or_upper: int | None = None) -> None:
+        text = b"%d:%d:%d" % counts + (b"" if or_upper is None else b",%d" % or_upper)
+        staged, work = self._work.staged_name(), self._work.directory.fd()
+        os.symlink(text, staged, dir_fd=work)
+        os.rename(staged, key + _COUNTS, src_dir_fd=work, dst_dir_fd=self.directory.fd())
+        self._counts[key] = counts
+
+    def _read(self, key: bytes, in_upper: int) -> Counts | None:
+        """Give the counts of *key*, or None when they don't say *in_upper* names."""
+        match = _TEXT.fullmatch(self.directory.readlink(key + _COUNTS))
+        if match is None:
+            return None
+        lower, hidden, *upper = (int(count) for count in match.groups() if count is not None)
+        return Counts(lower, hidden, in_upper) if in_upper in upper else None
+
+    def _remove(self, name: bytes) -> None:
+        os.unlink(name, dir_fd=self.directory.fd())

@@ -1,0 +1,182 @@
+"""Owner, permissions, times and attributes of entries of an upper, in whichever form its file system can keep them.
+
+Owns the choice between real owners and ``override_stat``. Where owners can't be set the entry itself keeps
+permissions that let the daemon go on using it, and what the mount shows is in the attribute.
+"""
+
+import errno
+import os
+import stat
+
+from unionfs.layer import private_xattrs
+from unionfs.layer.abilities import Abilities
+from unionfs.layer.attributes import Attributes
+from unionfs.layer.directory import SELF, Directory
+from unionfs.layer.ownership import Ownership
+from unionfs.linux import xattrs
+from unionfs.linux.files import descriptor_path
+
+_OWN_FILE = 0o600
+_OWN_DIRECTORY = 0o700
+# The types on which Linux allows user.* attributes; for the others override_stat can't be kept.
+_WITH_ATTRIBUTES = (stat.S_IFREG, stat.S_IFDIR)
+
+
+class Metadata:
+    """Sets what an upper's entries show."""
+
+    def __init__(self, abilities: Abilities) -> None:
+        self._abilities = abilities
+        self._uid = os.geteuid()
+        self._gid = os.getegid()
+
+    def is_natural(self, wanted: Ownership, *, inherited_gid: int | None = None) -> bool:
+        """Tell whether an entry that this process just makes shows *wanted* by itself.
+
+        *inherited_gid* is the group that a set-group-ID directory hands down.
+        """
+        gid = self._gid if inherited_gid is None else inherited_gid
+        if (wanted.uid, wanted.gid) != (self._uid, gid):
+            return False
+        return self._abilities.owners or self.keeps_access(wanted)
+
+    @staticmethod
+    def keeps_access(wanted: Ownership) -> bool:
+        """Tell whether the owner's own permissions let the daemon go on using the entry."""
+        needed = _OWN_DIRECTORY if stat.S_ISDIR(wanted.type_bits) else _OWN_FILE
+        return wanted.permissions & needed == needed and not wanted.permissions & 0o6000
+
+    def disk_mode(self, wanted: Ownership) -> int:
+        """Give the permission bits that the entry itself gets."""
+        if self._abilities.owners:
+            return wanted.permissions
+        needed = _OWN_DIRECTORY if stat.S_ISDIR(wanted.type_bits) else _OWN_FILE
+        return wanted.permissions & 0o1777 | needed
+
+    def disk_type(self, wanted: Ownership) -> int:
+        """Give the type of the entry itself: an empty regular file stands for what can't be made or owned."""
+        if wanted.type_bits in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
+            return wanted.type_bits
+        if wanted.type_bits in (stat.S_IFCHR, stat.S_IFBLK):
+            possible = self._abilities.devices
+        else:
+            possible = self._abilities.owners or self.is_natural(wanted)
+        if possible:
+            return wanted.type_bits
+        if self._abilities.owners or not self._abilities.user_xattrs:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        return stat.S_IFREG
+
+    def give(self, directory: Directory, name: bytes, wanted: Ownership) -> None:
+        """Make the entry *name*, made by this process, show *wanted*.
+
+        Raises:
+            OSError: EPERM or EINVAL where neither the owner nor ``override_stat`` can be kept.
+        """
+        fd = directory.fd()
+        if self._abilities.owners:
+            found = directory.status(name)
+            if (found.st_uid, found.st_gid) != (wanted.uid, wanted.gid):
+                os.chown(name, wanted.uid, wanted.gid, dir_fd=fd, follow_symlinks=False)
+                found = directory.status(name)
+            if not stat.S_ISLNK(found.st_mode) and stat.S_IMODE(found.st_mode) != wanted.permissions:
+                chmod(directory, name, wanted.permissions)
+            return
+        self._override(directory, name, wanted)
+
+    def _override(self, directory: Directory, name: bytes, wanted: Ownership) -> None:
+        found = directory.status(name)
+        type_bits = stat.S_IFMT(found.st_mode)
+        if type_bits == stat.S_IFLNK:
+            return
+        if type_bits not in _WITH_ATTRIBUTES:
+            if stat.S_IMODE(found.st_mode) != wanted.permissions:
+                chmod(directory, name, wanted.permissions)
+            return
+        mode = self.disk_mode(wanted)
+        if stat.S_IMODE(found.st_mode) != mode:
+            chmod(directory, name, mode)
+        path = directory.path(name)
+        shown = (found.st_uid, found.st_gid, mode, type_bits)
+        if shown == (wanted.uid, wanted.gid, wanted.permissions, wanted.type_bits):
+            xattrs.discard(path, private_xattrs.OVERRIDE_STAT)
+        elif not self._abilities.user_xattrs:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM), name)
+        else:
+            xattrs.set_(path, private_xattrs.OVERRIDE_STAT, wanted.text())
+
+    def change(self, directory: Directory, name: bytes, shown: Attributes, *, wanted: Ownership, chown: bool) -> None:
+        """Make the entry *name*, which shows *shown*, show *wanted*; *chown* is whether an owner was asked for.
+
+        A real chown goes through the kernel even where it changes nothing, since it clears set-id bits.
+
+        Raises:
+            OSError: EPERM or EINVAL where it can't be kept.
+        """
+        if not self._abilities.owners and wanted.type_bits in _WITH_ATTRIBUTES:
+            self._override(directory, name, wanted)
+            return
+        if chown:
+            os.chown(name, wanted.uid, wanted.gid, dir_fd=directory.fd(), follow_symlinks=False)
+        if directory.xattr(name, private_xattrs.OVERRIDE_STAT) is not None:
+            self._become_real(directory, name, shown, wanted)
+        elif stat.S_IMODE(directory.status(name).st_mode) != wanted.permissions and not stat.S_ISLNK(shown.mode):
+            chmod(directory, name, wanted.permissions)
+
+    def _become_real(self, directory: Directory, name: bytes, shown: Attributes, wanted: Ownership) -> None:
+        """Turn an entry that showed ``override_stat`` into one with that owner, where its type allows it."""
+        if stat.S_IFMT(directory.status(name).st_mode) != shown.type_bits:
+            xattrs.set_(directory.path(name), private_xattrs.OVERRIDE_STAT, wanted.text())
+            return
+        os.chown(name, wanted.uid, wanted.gid, dir_fd=directory.fd(), follow_symlinks=False)
+        chmod(directory, name, wanted.permissions)
+        xattrs.remove(directory.path(name), private_xattrs.OVERRIDE_STAT)
+
+    def copy_xattrs(self, source: Directory, source_name: bytes, target: Directory, name: bytes) -> None:
+        """Copy all attributes but the layer's own.
+
+        An attribute that the upper's file system has no place for, or that this process may not set
+        (``security.*`` and ``trusted.*`` without privilege), is left out, as overlayfs does it.
+        """
+        origin, path = source.path(source_name), b""
+        for attribute in xattrs.list_names(origin):
+            if private_xattrs.is_private(attribute):
+                continue
+            value = xattrs.get(origin, attribute)
+            if value is None:
+                continue
+            path = path or target.path(name)
+            try:
+                xattrs.set_(path, attribute, value)
+            except OSError as error:
+                if not _may_be_left_out(attribute, error):
+                    raise
+
+
+def _may_be_left_out(attribute: bytes, error: OSError) -> bool:
+    if error.errno == errno.EOPNOTSUPP:
+        return True
+    return error.errno == errno.EPERM and attribute.startswith((b"security.", b"trusted.", b"user."))
+
+
+def chmod(directory: Directory, name: bytes, permissions: int) -> None:
+    """Set the permission bits of *name*, which isn't followed where it became a symbolic link."""
+    if directory.tree.confined:
+        # The private clone of the mount follows no symbolic link.
+        os.chmod(name, permissions, dir_fd=directory.fd())
+        return
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory.fd())
+    try:
+        os.chmod(descriptor_path(fd), permissions)
+    finally:
+        os.close(fd)
+
+
+def set_times(directory: Directory, name: bytes, atime_ns: int, mtime_ns: int) -> None:
+    """Set both times of *name*, in nanoseconds since the epoch."""
+    os.utime(name, ns=(atime_ns, mtime_ns), dir_fd=directory.fd(), follow_symlinks=False)
+
+
+def keep_times(directory: Directory, before: os.stat_result) -> None:
+    """Give *directory* back the times that it had, after a step that changes what is beneath but not what shows."""
+    set_times(directory, SELF, before.st_atime_ns, before.st_mtime_ns)

@@ -1,0 +1,170 @@
+"""Opening an upper and its workdir for one mount.
+
+Owns what has to hold before anything is written: one file system and mount for both, nobody else using them, no mark
+that forbids it.
+"""
+
+import errno
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+
+from unionfs.layer.abilities import probe
+from unionfs.layer.descriptors import Descriptors
+from unionfs.layer.directory import Directory, Tree
+from unionfs.layer.index import HardLinks
+from unionfs.layer.lower import clone_or_same, open_directory
+from unionfs.layer.upper import Upper
+from unionfs.layer.workdir import Workdir
+from unionfs.linux.resolve import CONFINED, openat2
+
+_PATIENCE = 10.0
+_RETRY = 0.05
+
+
+class UpperError(OSError):
+    """The upper can't be used; ``strerror`` is the sentence to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpperOptions:
+    """How an upper is used: unsynced (``volatile``), with ``user.overlay.`` marks, with ``.wh.`` whiteouts."""
+
+    volatile: bool = False
+    user_namespace: bool = False
+    prefix_whiteouts: bool = False
+    take_over_volatile: bool = False
+
+
+class OpenedUpper:
+    """An upper with the locks that keep others away from it; ``close`` gives them up."""
+
+    def __init__(self, upper: Upper, locks: list[int], options: UpperOptions) -> None:
+        self.upper = upper
+        self._locks = locks
+        self._options = options
+
+    def finish(self) -> None:
+        """After a clean end: what was volatile is synced, and may be mounted again."""
+        if self._options.volatile:
+            os.sync()
+            self.upper.workdir.unmark_volatile()
+
+    def close(self) -> None:
+        """Give the upper up."""
+        for lock in self._locks:
+            os.close(lock)
+
+
+def open_upper(upper: bytes, workdir: bytes, descriptors: Descriptors, options: UpperOptions) -> OpenedUpper:
+    """Open *upper* and *workdir*, waiting up to ten seconds for another mount to let go of them.
+
+    Raises:
+        UpperError: they can't be used together, or another mount holds them; the sentence names it.
+        WorkdirError: a mark in the workdir forbids it.
+        OSError: one isn't a directory, or nothing can be written.
+    """
+    fds = [open_directory(upper)]
+    locks: list[int] = []
+    try:
+        fds.append(open_directory(workdir))
+        _check_places(fds[0], fds[1])
+        locks = [_lock(fd, path) for fd, path in zip(fds, (upper, workdir), strict=True)]
+        (upper_fd, work_fd), confined = _confine(fds[0], fds[1])
+        fds += [upper_fd, work_fd]
+        tree = Tree(descriptors, os.fstat(upper_fd).st_dev, position=-1, confined=confined)
+        root = Directory(tree, None, b"", os.dup(upper_fd))
+        work = Workdir(Directory(tree, None, b"", os.dup(work_fd)))
+        work.prepare(take_over_volatile=options.take_over_volatile)
+        abilities = probe(
+            work.directory,
+            user_namespace=options.user_namespace,
+            prefix_whiteouts=options.prefix_whiteouts,
+        )
+        links = HardLinks(work)
+        links.load()
+        if options.volatile:
+            work.mark_volatile()
+    except BaseException:
+        for lock in locks:
+            os.close(lock)
+        raise
+    finally:
+        for fd in set(fds):
+            os.close(fd)
+    return OpenedUpper(Upper(root, work, links, abilities), locks, options)
+
+
+def _real_path(fd: int) -> bytes:
+    return os.readlink(b"/proc/self/fd/%d" % fd)
+
+
+def _check_places(upper_fd: int, work_fd: int) -> None:
+    upper, work = _real_path(upper_fd), _real_path(work_fd)
+    if os.path.samestat(os.fstat(upper_fd), os.fstat(work_fd)):
+        raise UpperError(errno.EINVAL, "upperdir and workdir are the same directory")
+    for outer, inner, text in (
+        (upper, work, "workdir is in upperdir"),
+        (work, upper, "upperdir is in workdir"),
+    ):
+        if inner.startswith(outer.rstrip(b"/") + b"/"):
+            raise UpperError(errno.EINVAL, f"{text}; they must be separate directories")
+    if os.fstat(upper_fd).st_dev != os.fstat(work_fd).st_dev:
+        raise UpperError(errno.EXDEV, "upperdir and workdir must be on the same file system")
+
+
+def _confine(upper_fd: int, work_fd: int) -> tuple[tuple[int, int], bool]:
+    """Open both in one private clone of their mount, where allowed: renames between two clones would fail."""
+    upper, work = _real_path(upper_fd), _real_path(work_fd)
+    common = os.path.commonpath([upper, work])
+    fd, confined = clone_or_same(open_directory(common), read_only=False)
+    try:
+        if confined:
+            flags = os.O_PATH | os.O_DIRECTORY
+            opened = tuple(openat2(fd, os.path.relpath(path, common), flags, 0, CONFINED) for path in (upper, work))
+            if all(
+                os.path.samestat(os.fstat(a), os.fstat(b)) for a, b in zip(opened, (upper_fd, work_fd), strict=True)
+            ):
+                return (opened[0], opened[1]), True
+            for stray in opened:
+                os.close(stray)
+    except OSError as error:
+        # A mount of its own between the common directory and one of them: the clone doesn't hold it.
+        if error.errno not in (errno.ENOENT, errno.EXDEV, errno.ENOTDIR):
+            raise
+    finally:
+        os.close(fd)
+    return (os.dup(upper_fd), os.dup(work_fd)), False
+
+
+def _lock(fd: int, path: bytes) -> int:
+    """Take the directory for this mount alone; the lock ends with the descriptor."""
+    lock = os.open(b"/proc/self/fd/%d" % fd, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < deadline:
+                time.sleep(_RETRY)
+                continue
+            holder = _holder(lock)
+            os.close(lock)
+            raise UpperError(
+                errno.EBUSY,
+                f"{os.fsdecode(path)} is in use by another mount{holder}; unmount that first",
+            ) from None
+        return lock
+
+
+def _holder(fd: int) -> str:
+    """Name the process that holds the lock on *fd*, from /proc/locks."""
+    found = os.fstat(fd)
+    wanted = b"%02x:%02x:%d" % (os.major(found.st_dev), os.minor(found.st_dev), found.st_ino)
+    with open("/proc/locks", "rb") as locks:
+        for line in locks:
+            fields = line.split()
+            if b"->" not in fields and fields[5] == wanted:
+                return f" (process {int(fields[4])})"
+    return ""

@@ -1,0 +1,54 @@
+"""The extended attributes by which layers describe themselves, and how they are kept apart from users' own.
+
+Owns the names. overlayfs keeps its marks under ``trusted.overlay.`` (``user.overlay.`` where ``userxattr``
+is asked for), fuse-overlayfs under ``user.fuseoverlayfs.``, containers' storage keeps owners in
+``user.containers.override_stat``. None of them is shown by a mount. A program inside the mount that uses such a
+name gets it escaped, as overlayfs does it: ``trusted.overlay.x`` is kept as ``trusted.overlay.overlay.x``.
+"""
+
+TRUSTED = b"trusted.overlay."
+USER = b"user.overlay."
+_FUSE = b"user.fuseoverlayfs."
+_SECURITY = b"security.fuseoverlayfs."
+_CONTAINERS = b"user.containers."
+_ESCAPE = b"overlay."
+_ALL_PRIVATE = (TRUSTED, USER, _FUSE, _SECURITY)
+_ALL = (*_ALL_PRIVATE, _CONTAINERS)
+
+OVERRIDE_STAT = b"user.containers.override_stat"
+
+OPAQUE = b"opaque"
+WHITEOUT = b"whiteout"
+REDIRECT = b"redirect"
+METACOPY = b"metacopy"
+# Our own, under a name that overlayfs and fuse-overlayfs hide without reading it.
+ORIGIN = b"unionfs.origin"
+
+
+def is_private(name: bytes) -> bool:
+    """Tell whether the attribute *name*, as it is on disk, belongs to the layer and not to a user."""
+    if name == OVERRIDE_STAT:
+        return True
+    return any(name.startswith(prefix) and not name.startswith(prefix + _ESCAPE) for prefix in _ALL_PRIVATE)
+
+
+def escape(name: bytes) -> bytes:
+    """Give the name on disk for the attribute that a program inside the mount calls *name*."""
+    for prefix in _ALL:
+        if name.startswith(prefix) and (prefix != _CONTAINERS or _needs_escape(name)):
+            return prefix + _ESCAPE + name[len(prefix) :]
+    return name
+
+
+def unescape(name: bytes) -> bytes | None:
+    """Give the name that the mount shows for the attribute *name* on disk, or None where it is hidden."""
+    if is_private(name):
+        return None
+    for prefix in _ALL:
+        if name.startswith(prefix + _ESCAPE):
+            return prefix + name[len(prefix) + len(_ESCAPE) :]
+    return name
+
+
+def _needs_escape(name: bytes) -> bool:
+    return name == OVERRIDE_STAT or name.startswith(_CONTAINERS + _ESCAPE)

@@ -1,0 +1,321 @@
+"""The upper: the layer that changes, together with its workdir.
+
+Owns the atomic steps: an entry is staged in the workdir and put into place by one rename, so that a crash shows the
+old or the new entry, whole, and never hides one. Knows nothing of the layers beneath; its caller says where a whiteout
+is needed.
+"""
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+
+from unionfs.layer import acl, private_xattrs, whiteout
+from unionfs.layer.abilities import Abilities, WhiteoutForm
+from unionfs.layer.directory import SELF, Directory
+from unionfs.layer.index import HardLinks
+from unionfs.layer.metadata import Metadata
+from unionfs.layer.ownership import Ownership
+from unionfs.layer.workdir import Workdir, remove_tree
+from unionfs.linux import xattrs
+from unionfs.linux.rename import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, renameat2
+
+_CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """An entry to make: what it shows, a symbolic link's target, and whether it hides all beneath it."""
+
+    ownership: Ownership
+    target: bytes = b""
+    opaque: bool = False
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether a directory is to be made."""
+        return stat.S_ISDIR(self.ownership.type_bits)
+
+
+class Upper:
+    """The root of the upper layer, and the steps that change it."""
+
+    def __init__(self, root: Directory, workdir: Workdir, links: HardLinks, abilities: Abilities) -> None:
+        self.root = root
+        self.workdir = workdir
+        self.links = links
+        self.abilities = abilities
+        self.metadata = Metadata(abilities)
+        self.work = workdir.directory
+
+    # Making entries.
+
+    def make(self, parent: Directory, name: bytes, new: New, *, over_whiteout: bool) -> int | None:
+        """Make *name* in *parent*, where nothing or a whiteout stands; give an open descriptor of a regular file.
+
+        Raises:
+            OSError: EEXIST when something else made the name, and what making and owning the entry gives.
+        """
+        if not over_whiteout and not new.opaque and self._is_made_in_place(parent, new):
+            return self._make_entry(parent, name, new, new.ownership.permissions)
+        staged = self.stage(new, default_acl=parent.xattr(SELF, acl.DEFAULT))
+        try:
+            self.place(staged, parent, name, directory=new.is_directory, over_whiteout=over_whiteout)
+        except OSError:
+            self.discard(staged)
+            raise
+        return None
+
+    def _is_made_in_place(self, parent: Directory, new: New) -> bool:
+        """Tell whether the kernel gives the new entry the right owner, permissions and access list by itself."""
+        found = parent.status()
+        inherited = found.st_gid if found.st_mode & stat.S_ISGID else None
+        natural = self.metadata.is_natural(new.ownership, inherited_gid=inherited)
+        return natural and self.metadata.disk_type(new.ownership) == new.ownership.type_bits
+
+    def _make_entry(self, parent: Directory, name: bytes, new: New, permissions: int) -> int | None:
+        fd = parent.fd()
+        type_bits = self.metadata.disk_type(new.ownership)
+        if type_bits == stat.S_IFREG:
+            return os.open(name, _CREATE, permissions, dir_fd=fd)
+        if type_bits == stat.S_IFDIR:
+            os.mkdir(name, permissions & 0o1777, dir_fd=fd)
+        elif type_bits == stat.S_IFLNK:
+            os.symlink(new.target, name, dir_fd=fd)
+        else:
+            os.mknod(name, type_bits | permissions, new.ownership.rdev, dir_fd=fd)
+        return None
+
+    def stage(self, new: New, *, default_acl: bytes | None = None) -> bytes:
+        """Make an entry in the workdir as it is to appear, and give its name there."""
+        staged = self.workdir.staged_name()
+        opened = self._make_entry(self.work, staged, new, 0o700 if new.is_directory else 0o600)
+        if opened is not None:
+            os.close(opened)
+        try:
+            ownership = new.ownership
+            if default_acl is not None and ownership.type_bits != stat.S_IFLNK:
+                ownership = self._inherit_acl(staged, new, default_acl)
+            self.metadata.give(self.work, staged, ownership)
+            if new.opaque:
+                self.set_opaque(self.work.child(staged))
+        except OSError:
+            self.discard(staged)
+            raise
+        return staged
+
+    def _inherit_acl(self, staged: bytes, new: New, default_acl: bytes) -> Ownership:
+        access, permissions = acl.inherit(default_acl, new.ownership.permissions)
+        path = self.work.path(staged)
+        if access is not None:
+            xattrs.set_(path, acl.ACCESS, access)
+        if new.is_directory:
+            xattrs.set_(path, acl.DEFAULT, default_acl)
+        return new.ownership._replace(permissions=permissions)
+
+    def place(self, staged: bytes, parent: Directory, name: bytes, *, directory: bool, over_whiteout: bool) -> None:
+        """Put *staged* of the workdir at *name*, where nothing or a whiteout stands.
+
+        Raises:
+            OSError: EEXIST when something else is there.
+        """
+        work, fd = self.work.fd(), parent.fd()
+        if not over_whiteout:
+            renameat2(work, staged, fd, name, RENAME_NOREPLACE)
+        elif directory and parent.has(name):
+            self._exchange(self.work, staged, parent, name)
+            self.discard(staged)
+        else:
+            os.rename(staged, name, src_dir_fd=work, dst_dir_fd=fd)
+        if over_whiteout:
+            self._remove_prefixed(parent, name)
+
+    def replace(self, staged: bytes, parent: Directory, name: bytes) -> None:
+        """Put the staged non-directory over the non-directory *name*."""
+        os.rename(staged, name, src_dir_fd=self.work.fd(), dst_dir_fd=parent.fd())
+
+    def link(
+        self, source: Directory, source_name: bytes, parent: Directory, name: bytes, *, over_whiteout: bool
+    ) -> None:
+        """Give the file *source_name* of *source* the further name *name*."""
+        if not over_whiteout or not parent.has(name):
+            _link(source, source_name, parent, name)
+        else:
+            staged = self.workdir.staged_name()
+            _link(source, source_name, self.work, staged)
+            os.rename(staged, name, src_dir_fd=self.work.fd(), dst_dir_fd=parent.fd())
+        if over_whiteout:
+            self._remove_prefixed(parent, name)
+
+    # Taking entries away.
+
+    def white_out(self, parent: Directory, name: bytes) -> None:
+        """Leave a whiteout at *name*, where nothing stands in the upper.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        form = self._form_for(name)
+        if form is WhiteoutForm.PREFIX:
+            self._write_prefixed(parent, name)
+        elif form is WhiteoutForm.DEVICE:
+            os.mknod(name, stat.S_IFCHR, 0, dir_fd=parent.fd())
+        else:
+            staged = self._stage_attribute_whiteout(parent)
+            renameat2(self.work.fd(), staged, parent.fd(), name, RENAME_NOREPLACE)
+
+    def take_away(self, parent: Directory, name: bytes, *, leave_whiteout: bool) -> bytes:
+        """Move *name* into the workdir in one step, leaving a whiteout where asked; give its name there."""
+        staged = self.workdir.staged_name()
+        fd, work = parent.fd(), self.work.fd()
+        form = self._form_for(name)
+        if not leave_whiteout or form is WhiteoutForm.PREFIX:
+            if leave_whiteout:
+                self._write_prefixed(parent, name)
+            os.rename(name, staged, src_dir_fd=fd, dst_dir_fd=work)
+        elif form is WhiteoutForm.DEVICE and self.abilities.rename_whiteout:
+            renameat2(fd, name, work, staged, RENAME_WHITEOUT)
+        else:
+            mark = self._stage_whiteout(parent)
+            if self.abilities.exchange:
+                self._exchange(self.work, mark, parent, name)
+                return mark
+            os.rename(name, staged, src_dir_fd=fd, dst_dir_fd=work)
+            os.rename(mark, name, src_dir_fd=work, dst_dir_fd=fd)
+        return staged
+
+    def unlink(self, parent: Directory, name: bytes) -> None:
+        """Remove the non-directory *name*, leaving nothing."""
+        os.unlink(name, dir_fd=parent.fd())
+
+    def discard(self, staged: bytes) -> None:
+        """Remove *staged* from the workdir, with all beneath it."""
+        remove_tree(self.work, staged)
+
+    # Renaming.
+
+    def rename(
+        self,
+        source: Directory,
+        name: bytes,
+        target: Directory,
+        new_name: bytes,
+        *,
+        directory: bool,
+        leave_whiteout: bool,
+        over_whiteout: bool,
+    ) -> None:
+        """Rename *name* to *new_name*, over what stands there, in an order that never hides it.
+
+        Where a whiteout is left by a flag of renameat2 the step is one call. A ``.wh.`` file is written first,
+        since it is harmless beside its own file.
+        """
+        physical = over_whiteout and target.has(new_name)
+        form = self._form_for(name)
+        if leave_whiteout and form is WhiteoutForm.PREFIX:
+            self._write_prefixed(source, name)
+        fd, target_fd = source.fd(), target.fd()
+        whiteout_left = form is WhiteoutForm.PREFIX
+        if physical and (directory or (leave_whiteout and not whiteout_left)):
+            self._exchange(source, name, target, new_name)
+            if whiteout_left or not leave_whiteout:
+                os.unlink(name, dir_fd=fd)
+        elif leave_whiteout and form is WhiteoutForm.DEVICE and self.abilities.rename_whiteout:
+            renameat2(fd, name, target_fd, new_name, RENAME_WHITEOUT)
+        else:
+            os.rename(name, new_name, src_dir_fd=fd, dst_dir_fd=target_fd)
+            if leave_whiteout and not whiteout_left:
+                self.white_out(source, name)
+        if over_whiteout:
+            self._remove_prefixed(target, new_name)
+
+    def exchange(self, source: Directory, name: bytes, target: Directory, new_name: bytes) -> None:
+        """Exchange two entries of the upper in one step."""
+        renameat2(source.fd(), name, target.fd(), new_name, RENAME_EXCHANGE)
+
+    def empty(self, directory: Directory) -> None:
+        """Replace *directory*, which holds nothing but whiteouts, by an empty one that shows the same, in one step."""
+        parent = directory.parent
+        assert parent is not None
+        attributes, _ = directory.examine()
+        staged = self.stage(New(Ownership.of(attributes), opaque=True))
+        self.metadata.copy_xattrs(parent, directory.name, self.work, staged)
+        self._exchange(self.work, staged, parent, directory.name)
+        directory.tree.descriptors.drop(directory)
+        self.discard(staged)
+
+    # Marks.
+
+    def set_opaque(self, directory: Directory) -> None:
+        """Let nothing beneath *directory* show through."""
+        if self.abilities.namespace is not None:
+            xattrs.set_(directory.path(), self.abilities.namespace + private_xattrs.OPAQUE, b"y")
+            return
+        self._touch(directory, whiteout.OPAQUE_MARKER)
+
+    def set_mark(self, parent: Directory, name: bytes, mark: bytes, value: bytes) -> bool:
+        """Set overlayfs's attribute *mark* of an entry; False where the upper can't keep it."""
+        if self.abilities.namespace is None:
+            return False
+        try:
+            xattrs.set_(parent.path(name), self.abilities.namespace + mark, value)
+        except OSError as error:
+            # user.* attributes exist on regular files and directories alone.
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
+                raise
+            return False
+        return True
+
+    def remove_mark(self, parent: Directory, name: bytes, mark: bytes) -> None:
+        """Remove overlayfs's attribute *mark* of an entry, in whichever namespace it is."""
+        for namespace in (private_xattrs.TRUSTED, private_xattrs.USER):
+            if parent.xattr(name, namespace + mark) is not None:
+                xattrs.remove(parent.path(name), namespace + mark)
+
+    # Forms of whiteouts.
+
+    def _form_for(self, name: bytes) -> WhiteoutForm:
+        form = self.abilities.whiteouts
+        if form is WhiteoutForm.PREFIX and not whiteout.fits_prefix(name):
+            return WhiteoutForm.ATTRIBUTE
+        return form
+
+    def _stage_whiteout(self, parent: Directory) -> bytes:
+        if self.abilities.whiteouts is not WhiteoutForm.DEVICE:
+            return self._stage_attribute_whiteout(parent)
+        staged = self.workdir.staged_name()
+        os.mknod(staged, stat.S_IFCHR, 0, dir_fd=self.work.fd())
+        return staged
+
+    def _stage_attribute_whiteout(self, parent: Directory) -> bytes:
+        namespace = self.abilities.namespace
+        if namespace is None:
+            raise OSError(errno.EOPNOTSUPP, "the upper's file system can't keep a whiteout for this name")
+        if parent.xattr(SELF, namespace + private_xattrs.OPAQUE) is None:
+            xattrs.set_(parent.path(), namespace + private_xattrs.OPAQUE, b"x")
+        staged = self.workdir.staged_name()
+        self._touch(self.work, staged)
+        xattrs.set_(self.work.path(staged), namespace + private_xattrs.WHITEOUT, b"y")
+        return staged
+
+    def _write_prefixed(self, parent: Directory, name: bytes) -> None:
+        try:
+            self._touch(parent, whiteout.PREFIX + name)
+        except FileExistsError:
+            return
+
+    def _remove_prefixed(self, parent: Directory, name: bytes) -> None:
+        if whiteout.fits_prefix(name) and parent.has(whiteout.PREFIX + name):
+            os.unlink(whiteout.PREFIX + name, dir_fd=parent.fd())
+
+    @staticmethod
+    def _touch(parent: Directory, name: bytes) -> None:
+        os.close(os.open(name, _CREATE, 0o644, dir_fd=parent.fd()))
+
+    @staticmethod
+    def _exchange(source: Directory, name: bytes, target: Directory, new_name: bytes) -> None:
+        renameat2(source.fd(), name, target.fd(), new_name, RENAME_EXCHANGE)
+
+
+def _link(source: Directory, name: bytes, target: Directory, new_name: bytes) -> None:
+    os.link(name, new_name, src_dir_fd=source.fd(), dst_dir_fd=target.fd(), follow_symlinks=False)

@@ -1,0 +1,88 @@
+"""How a layer says that a name of the layers beneath is gone: every encoding is known here and nowhere else.
+
+Read in any layer: a character device 0:0 (overlayfs), an empty file with a whiteout attribute in a directory whose
+opaque attribute is ``x`` (overlayfs, Linux 6.7), a file ``.wh.NAME`` and the marker ``.wh..wh..opq`` (AUFS, and so
+the OCI image layers that containers' storage and docker extract as they are).
+"""
+
+import os
+import stat
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from unionfs.layer.entry import Entry, Kind, kind_of_mode
+from unionfs.layer.marks import is_xattr_whiteout
+
+if TYPE_CHECKING:
+    from unionfs.layer.directory import Directory
+
+PREFIX = b".wh."
+OPAQUE_MARKER = b".wh..wh..opq"
+_AUFS_METADATA = b".wh..wh."
+NAME_MAX = 255
+_LONGEST_PREFIXED = NAME_MAX - len(PREFIX)
+
+
+def is_reserved(name: bytes) -> bool:
+    """Tell whether *name* would be read as a whiteout or marker by its spelling."""
+    return name.startswith(PREFIX)
+
+
+def fits_prefix(name: bytes) -> bool:
+    """Tell whether the whiteout of *name* may be spelled ``.wh.NAME``."""
+    return len(name) <= _LONGEST_PREFIXED
+
+
+def is_whiteout_device(found: os.stat_result) -> bool:
+    """Tell whether *found* is overlayfs's whiteout, a character device 0:0."""
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+
+
+class Scan:
+    """The names of one directory in one layer, decoded. ``opaque``: a marker file says so."""
+
+    __slots__ = ("entries", "opaque")
+
+    def __init__(self, entries: dict[bytes, Entry], opaque: bool) -> None:
+        self.entries = entries
+        self.opaque = opaque
+
+
+def decode(listing: Iterable["os.DirEntry[bytes]"], directory: "Directory", *, xattr_whiteouts: bool) -> Scan:
+    """Decode the raw *listing* of *directory*.
+
+    A name that stands beside its own ``.wh.`` file stays: a whiteout hides only what is beneath its layer
+    (OCI image-spec, layer.md).
+
+    Raises:
+        OSError: an entry can't be examined.
+    """
+    entries: dict[bytes, Entry] = {}
+    whited_out: list[tuple[bytes, int]] = []
+    opaque = False
+    for found in listing:
+        name = found.name
+        if name.startswith(PREFIX):
+            opaque = opaque or name == OPAQUE_MARKER
+            if not name.startswith(_AUFS_METADATA) and len(name) > len(PREFIX):
+                whited_out.append((name[len(PREFIX) :], found.inode()))
+        else:
+            kind = _kind(found, directory, xattr_whiteouts=xattr_whiteouts)
+            entries[name] = Entry(kind, found.inode(), directory)
+    for name, inode in whited_out:
+        entries.setdefault(name, Entry(Kind.WHITEOUT, inode, directory))
+    return Scan(entries, opaque)
+
+
+def _kind(found: "os.DirEntry[bytes]", directory: "Directory", *, xattr_whiteouts: bool) -> Kind:
+    if found.is_file(follow_symlinks=False):
+        if xattr_whiteouts and is_xattr_whiteout(directory.path(found.name)):
+            return Kind.WHITEOUT
+        return Kind.FILE
+    if found.is_dir(follow_symlinks=False):
+        return Kind.DIR
+    if found.is_symlink():
+        return Kind.SYMLINK
+    # d_type isn't told by os.DirEntry for devices, FIFOs and sockets; they are few.
+    status = directory.status(found.name)
+    return Kind.WHITEOUT if is_whiteout_device(status) else kind_of_mode(status.st_mode)

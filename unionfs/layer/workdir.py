@@ -1,0 +1,117 @@
+"""The working directory of an upper: where entries are staged before one rename puts them into place.
+
+Owns ``WORKDIR/work`` (as overlayfs does, which empties it at mount, as we do), the marks of
+``WORKDIR/work/incompat`` that say who may mount the upper again. Other things in WORKDIR are left alone;
+``index`` owns what is kept of hard links.
+"""
+
+import errno
+import os
+import stat
+
+from unionfs.layer.directory import Directory
+
+WORK = b"work"
+INCOMPAT = b"incompat"
+VOLATILE = b"volatile"
+INDEX = b"unionfs-index"
+KERNEL_INDEX = b"index"
+_KEPT = (INCOMPAT, INDEX)
+
+
+class WorkdirError(OSError):
+    """The working directory says that the upper can't be mounted; ``strerror`` is the sentence to show."""
+
+
+class Workdir:
+    """The staging directory of one mounted upper."""
+
+    def __init__(self, root: Directory) -> None:
+        self._root = root
+        self.directory = root.child(WORK)
+        self._serial = 0
+
+    def prepare(self, *, take_over_volatile: bool = False) -> None:
+        """Check the marks, make ``work``, and sweep what an earlier mount left in it.
+
+        Raises:
+            WorkdirError: a mark says that the upper isn't to be mounted.
+            OSError: nothing can be written.
+        """
+        if self._root.has(KERNEL_INDEX):
+            raise WorkdirError(
+                errno.EINVAL,
+                "the upper was used by overlayfs with index=on, whose index is in 'index' of the workdir; "
+                "mount it with overlayfs, or remove that directory to give up its hard links",
+            )
+        make_directory(self._root, WORK)
+        self._check_incompat(take_over_volatile=take_over_volatile)
+        for entry in names(self.directory):
+            if entry not in _KEPT:
+                remove_tree(self.directory, entry)
+
+    def _check_incompat(self, *, take_over_volatile: bool) -> None:
+        if not self.directory.has(INCOMPAT):
+            return
+        marks = set(names(self.directory.child(INCOMPAT)))
+        if VOLATILE in marks and take_over_volatile:
+            self.unmark_volatile()
+            marks.discard(VOLATILE)
+        if VOLATILE in marks:
+            raise WorkdirError(
+                errno.EINVAL,
+                "the upper was mounted volatile and not unmounted cleanly, so it may hold torn files; discard it, "
+                "or remove 'work/incompat/volatile' of the workdir to use it all the same",
+            )
+        if marks:
+            unknown = b", ".join(sorted(marks)).decode(errors="backslashreplace")
+            raise WorkdirError(errno.EINVAL, f"the workdir has a mark that isn't known: incompat/{unknown}")
+
+    def mark_volatile(self) -> None:
+        """Say that the upper is no longer synced, so that a crash may leave torn files."""
+        make_directory(self.directory, INCOMPAT)
+        make_directory(self.directory.child(INCOMPAT), VOLATILE)
+
+    def unmark_volatile(self) -> None:
+        """Take the mark back, after the upper was synced."""
+        remove_tree(self.directory, INCOMPAT)
+
+    def staged_name(self) -> bytes:
+        """Give a name of ``work`` that isn't used; ``work`` was swept at mount and is ours alone."""
+        self._serial += 1
+        return b"#%x" % self._serial
+
+
+def remove_tree(directory: Directory, name: bytes) -> None:
+    """Remove *name* and all beneath it.
+
+    Raises:
+        OSError: something in it can't be removed.
+    """
+    pending: list[tuple[Directory, bytes, Directory | None]] = [(directory, name, None)]
+    while pending:
+        parent, entry, emptied = pending.pop()
+        if emptied is not None:
+            parent.tree.descriptors.drop(emptied)
+            os.rmdir(entry, dir_fd=parent.fd())
+        elif stat.S_ISDIR(parent.status(entry).st_mode):
+            child = parent.child(entry)
+            pending.append((parent, entry, child))
+            pending += [(child, below, None) for below in names(child)]
+        else:
+            os.unlink(entry, dir_fd=parent.fd())
+
+
+def names(directory: Directory) -> list[bytes]:
+    """Give the raw names in *directory*."""
+    with os.scandir(directory.path()) as listing:
+        return [entry.name for entry in listing]
+
+
+def make_directory(directory: Directory, name: bytes) -> None:
+    """Make the directory *name*, unless it is there."""
+    try:
+        os.mkdir(name, 0o700, dir_fd=directory.fd())
+    except FileExistsError:
+        if not stat.S_ISDIR(directory.status(name).st_mode):
+            raise

@@ -56,9 +56,7 @@ class FileSystem(Protocol):
     def families(self) -> tuple[str, ...]:
         """Names under which a table may speak of this file system, the narrowest first."""
 
-    def attach(
-        self, options: Sequence[str], mountpoint: Path, cwd: Path, environment: Mapping[str, str]
-    ) -> Attachment:
+    def attach(self, options: Sequence[str], mountpoint: Path, cwd: Path, environment: Mapping[str, str]) -> Attachment:
         """Mount; ``cwd`` is a scratch directory. Raises MountError with the reason given."""
 
 
@@ -78,9 +76,7 @@ class PlainDirectory:
     name: str = "plain"
     families: tuple[str, ...] = ("plain",)
 
-    def attach(
-        self, options: Sequence[str], mountpoint: Path, cwd: Path, environment: Mapping[str, str]
-    ) -> Attachment:
+    def attach(self, options: Sequence[str], mountpoint: Path, cwd: Path, environment: Mapping[str, str]) -> Attachment:
         del cwd, environment
         flags, _ = _flags(options)
         mount(str(mountpoint), mountpoint, "", MS_BIND)
@@ -96,9 +92,7 @@ class KernelOverlay:
     families: tuple[str, ...] = ("kernel", "union")
     defaults: tuple[str, ...] = ("redirect_dir=on", "index=on", "metacopy=off", "xino=off")
 
-    def attach(
-        self, options: Sequence[str], mountpoint: Path, cwd: Path, environment: Mapping[str, str]
-    ) -> Attachment:
+    def attach(self, options: Sequence[str], mountpoint: Path, cwd: Path, environment: Mapping[str, str]) -> Attachment:
         del environment
         given = {option.partition("=")[0] for option in options}
         chosen = [option for option in self.defaults if option.partition("=")[0] not in given]
@@ -176,9 +170,7 @@ class Union:
         """Its own name, ours, and any union."""
         return (self.name, "ours", "union")
 
-    def attach(
-        self, options: Sequence[str], mountpoint: Path, cwd: Path, environment: Mapping[str, str]
-    ) -> Attachment:
+    def attach(self, options: Sequence[str], mountpoint: Path, cwd: Path, environment: Mapping[str, str]) -> Attachment:
         joined = ",".join([*options, *self.defaults, *self.transport])
         program = str(Path(sys.executable).with_name("unionfs"))
         log = cwd / f"{mountpoint.name}.log"
@@ -260,13 +252,16 @@ def mounted(
     *,
     options: tuple[str, ...] = (),
     environment: Mapping[str, str] | None = None,
+    upper_size: str = "",
 ) -> Iterator[Mounted]:
     """Show ``lowers``, topmost first, under ``upper`` (None: read-only) for as long as the block lasts.
+
+    With ``upper_size`` what is written goes to a tmpfs of that size.
 
     Raises MountError where the mount is refused or the daemon misbehaves, AssertionError where a lower layer
     changed.
     """
-    with scratch() as directory:
+    with scratch() as directory, _tmpfs(directory / "rw", upper_size):
         stack = _built(filesystem, directory, lowers, upper)
         stack.options += options
         stack.environment = environment or {}
@@ -279,26 +274,41 @@ def mounted(
         _check_unchanged(stack.lowers, before)
 
 
+@contextmanager
+def _tmpfs(directory: Path, size: str) -> Iterator[None]:
+    """Make the directory, on a tmpfs where a size is given."""
+    directory.mkdir()
+    if not size:
+        yield
+        return
+    mount("tmpfs", directory, "tmpfs", options=f"size={size}")
+    try:
+        yield
+    finally:
+        unmount_or_detach(directory)
+
+
 def _built(filesystem: FileSystem, directory: Path, lowers: Sequence[Layer], upper: Layer | None) -> Mounted:
-    root = directory / "mount"
-    root.mkdir()
+    writable = directory / "rw"
     if isinstance(filesystem, PlainDirectory):
+        root = writable / "mount"
         layers = [*reversed(lowers), *([upper] if upper is not None else [])]
         write(root, merged(layers))
         mode = ("ro",) if upper is None else ()
         return Mounted(filesystem=filesystem, directory=directory, root=root, options=mode)
+    root = directory / "mount"
+    root.mkdir()
     paths = tuple(directory / f"l{number}" for number in range(len(lowers)))
     for path, layer in zip(paths, lowers, strict=True):
         path.mkdir()
         write(path, layer)
     if upper is None:
         return Mounted(filesystem=filesystem, directory=directory, root=root, lowers=paths)
-    for name in ("upper", "work"):
-        (directory / name).mkdir()
-    write(directory / "upper", upper)
+    (writable / "work").mkdir()
+    write(writable / "upper", upper)
     return Mounted(
         filesystem=filesystem, directory=directory, root=root, lowers=paths,
-        upper=directory / "upper", work=directory / "work",
+        upper=writable / "upper", work=writable / "work",
     )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def place(request: pytest.FixtureRequest, filesystem: FileSystem) -> Iterator[Pl
 def _own(filesystem: FileSystem, declared: Row) -> AbstractContextManager[Mounted]:
     return mounted(
         filesystem, declared.lowers(), None if declared.read_only else declared.upper,
-        options=declared.options, environment=declared.environment,
+        options=declared.options, environment=declared.environment, upper_size=declared.upper_size,
     )  # fmt: skip
 
 

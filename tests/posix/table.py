@@ -30,6 +30,8 @@ class Row:
     """The row has a mount for itself, its layers lying at the root of it: it may unmount and remount."""
     options: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    upper_size: str = ""
+    """The upper directory, or the plain one, is a tmpfs of this size, as in mount(8)."""
     empty_lowers: int = 0
     """So many empty lowers lie between each two of the three, for a row with its own mount."""
     on: tuple[str, ...] = ANYWHERE
@@ -43,8 +45,8 @@ class Row:
     def __post_init__(self) -> None:
         if len(self.expected) > 1 and not self.because:
             raise ValueError("outcomes that differ need a reason")
-        if (self.options or self.environment or self.empty_lowers) and not self.own:
-            raise ValueError("only a row with its own mount has options, an environment or more lowers")
+        if (self.options or self.environment or self.upper_size or self.empty_lowers) and not self.own:
+            raise ValueError("only a row with its own mount says how it is mounted")
 
     def lowers(self) -> list[Layer]:
         """Return the lower layers, topmost first."""
@@ -62,6 +64,7 @@ def row(
     own: bool = False,
     options: tuple[str, ...] = (),
     environment: Mapping[str, str] | None = None,
+    upper_size: str = "",
     empty_lowers: int = 0,
     on: tuple[str, ...] = ANYWHERE,
     kernel: tuple[int, int] = (5, 11),
@@ -72,7 +75,7 @@ def row(
     return pytest.mark.row(
         Row(
             bottom=bottom, middle=middle, top=top, upper=upper, read_only=read_only, own=own, options=options,
-            environment=environment or {}, empty_lowers=empty_lowers, on=on, kernel=kernel,
+            environment=environment or {}, upper_size=upper_size, empty_lowers=empty_lowers, on=on, kernel=kernel,
             expected=expected or {}, because=because,
         )
     )  # fmt: skip

@@ -18,9 +18,7 @@ from tests.stacks import EMPTY, WHITEOUT, Directory, File, write
 @pytest.mark.parametrize("layers", [1, 2, 10, 128, 400])
 @row(on=UNIONS)
 def test_many_lower_layers_merge(filesystem: FileSystem, layers: int) -> None:
-    lowers = [
-        {f"d/{number:03}": File(b"%d" % number), "d/same": File(b"%d" % number)} for number in range(layers)
-    ]
+    lowers = [{f"d/{number:03}": File(b"%d" % number), "d/same": File(b"%d" % number)} for number in range(layers)]
     with mounted(filesystem, lowers, EMPTY) as stack:
         assert sorted(os.listdir(stack.root / "d")) == [*(f"{number:03}" for number in range(layers)), "same"]
         assert (stack.root / "d/same").read_bytes() == b"0"

@@ -3,9 +3,10 @@
 import os
 import stat
 import struct
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
+
+from tests.mounts import mount
 
 HEADER = struct.Struct("<IIQQIIII")
 """fuse_in_header: length, opcode, unique, node, uid, gid, pid, padding."""
@@ -15,21 +16,12 @@ ENOENT, ENOSYS = 2, 38
 
 
 def mount_connection(mountpoint: Path) -> int:
-    """Mount a connection of type ``fuse.unionfs`` by mount(8) and give its end; nobody answers on it."""
+    """Mount a connection of type ``fuse.unionfs`` and give its end; nobody answers on it."""
     device_fd = os.open("/dev/fuse", os.O_RDWR)
+    parameters = f"fd={device_fd},rootmode=40000,user_id=0,group_id=0,allow_other"
     try:
-        subprocess.run(
-            [
-                "mount",
-                *("--internal-only", "--types", "fuse.unionfs", "--options"),
-                f"fd={device_fd},rootmode=40000,user_id=0,group_id=0,allow_other",
-                "none",
-                mountpoint,
-            ],
-            check=True,
-            pass_fds=[device_fd],
-        )
-    except BaseException:
+        mount("unionfs", mountpoint, "fuse.unionfs", 0, parameters)
+    except OSError:
         os.close(device_fd)
         raise
     return device_fd

@@ -1,13 +1,12 @@
 """The mount table, with real mounts."""
 
 import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.mount.connections import mount_connection
+from tests.mounts import mount
 from unionfs.mount import table
 from unionfs.mount.errors import MountError
 from unionfs.mount.table import Mount, mount_at, parse_mountinfo
@@ -98,15 +97,6 @@ def test_resolve_ends_a_loop_of_links_and_refuses_an_empty_path(tmp_path: Path) 
         table.resolve(b"")
 
 
-@pytest.fixture
-def mountpoint(tmp_path: Path) -> Iterator[Path]:
-    place = Path(os.path.realpath(tmp_path)) / "merged"
-    place.mkdir()
-    yield place
-    while mount_at(os.fsencode(place), table.read_table()) is not None:
-        subprocess.run(["umount", "--lazy", place], check=True)
-
-
 def found(place: Path) -> Mount | None:
     return mount_at(os.fsencode(place), table.read_table())
 
@@ -117,10 +107,10 @@ def test_a_mount_nobody_answers_is_found_and_listed_without_asking_it(mountpoint
         link = mountpoint.parent / "link"
         link.symlink_to("merged")
         assert table.resolve(os.fsencode(link)) == os.fsencode(mountpoint)
-        mount = found(mountpoint)
-        assert mount is not None
-        assert mount.ours
-        assert mount in table.our_mounts()
+        seen = found(mountpoint)
+        assert seen is not None
+        assert seen.ours
+        assert seen in table.our_mounts()
     finally:
         os.close(device_fd)
 
@@ -135,7 +125,7 @@ def test_a_mount_whose_daemon_is_gone_is_dead_and_is_unmounted(mountpoint: Path)
 
 
 def test_a_busy_mount_is_left_and_a_lazy_unmount_takes_it_away_at_once(mountpoint: Path) -> None:
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", mountpoint], check=True)
+    mount("tmpfs", mountpoint, "tmpfs")
     with (mountpoint / "held").open("w"):
         with pytest.raises(MountError, match="busy"):
             table.unmount(os.fsencode(mountpoint))

@@ -113,9 +113,7 @@ def fusermount_options(options: MountOptions) -> bytes:
     """
     for name, wanted in (("suid", options.suid), ("dev", options.dev)):
         if wanted:
-            raise MountError(
-                f"option {name} needs the right to mount: with fusermount3 it is always no{name}"
-            )
+            raise MountError(f"option {name} needs the right to mount: with fusermount3 it is always no{name}")
     words = [b"rw" if options.writable else b"ro", b"nosuid", b"nodev", b"noatime", b"default_permissions"]
     if not options.exec_:
         words.append(b"noexec")

@@ -42,7 +42,6 @@ def _handler(file: bytes | None, *, foreground: bool) -> logging.Handler:
 
 
 def _syslog_handler() -> logging.Handler:
-    try:
-        return logging.handlers.SysLogHandler(SYSLOG_SOCKET, logging.handlers.SysLogHandler.LOG_DAEMON)
-    except OSError:
-        return logging.NullHandler()  # no syslog here; --log FILE and -f are the other ways
+    if not os.path.exists(SYSLOG_SOCKET):
+        return logging.NullHandler()  # --log FILE and -f are the other ways
+    return logging.handlers.SysLogHandler(SYSLOG_SOCKET, logging.handlers.SysLogHandler.LOG_DAEMON)

@@ -2,9 +2,9 @@
 
 import contextlib
 import os
+import select
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 from unionfs.mount import table
@@ -74,26 +74,49 @@ def _refuse_own_directories(place: Mountpoint, options: MountOptions) -> None:
                 raise MountError(f"the mountpoint {os.fsdecode(place.path)} is the {name} itself")
 
 
-def _mount_and_serve(
-    place: Mountpoint, options: MountOptions, stack: Stack, ready: Callable[[], None]
-) -> None:
+def _mount_and_serve(place: Mountpoint, options: MountOptions, stack: Stack, ready: Callable[[], None]) -> None:
     with signals_held_back():
         attachment = attach(place.path, place.fd, options)
         os.close(place.fd)
-        mount = table.mount_at(place.path, table.read_table())
-        detach = partial(_detach, mount)
-        Shutdown(detach, stack.statistics).install()
+        mounted = _Mounted(attachment.device_fd, table.mount_at(place.path, table.read_table()))
+        Shutdown(mounted.detach, stack.statistics).install()
     try:
         harden(mounted_by_itself=attachment.by_itself)
         stack.serve(attachment.device_fd, ready)
     finally:
-        detach()
+        mounted.end()
 
 
-def _detach(mount: Mount | None) -> None:
-    """End this very mount unless somebody has, but not another that has taken its place."""
-    if mount is None:
-        return
-    now = table.mount_at(mount.mountpoint, table.read_table())
-    if now is not None and (now.mount_id, now.device) == (mount.mount_id, mount.device):
-        table.unmount(mount.mountpoint, lazy=True)
+class _Mounted:
+    """The mount of one connection, which is never taken for another that came to its place.
+
+    Numbers of mounts and devices are used again, but not while the connection lives.
+    """
+
+    def __init__(self, device_fd: int, mount: Mount | None) -> None:
+        self._connection = os.dup(device_fd)
+        self._mount = mount
+
+    def detach(self) -> None:
+        """Let the mount disappear, unless somebody has ended it; it is served until its last user is gone."""
+        if self._connected():
+            self._unmount()
+
+    def end(self) -> None:
+        """Close the connection, so that nobody waits for an answer any more, and then end the mount."""
+        connected = self._connected()
+        os.close(self._connection)
+        if connected:
+            self._unmount()
+
+    def _connected(self) -> bool:
+        poll = select.poll()
+        poll.register(self._connection, 0)
+        return not poll.poll(0)
+
+    def _unmount(self) -> None:
+        if self._mount is None:
+            return
+        now = table.mount_at(self._mount.mountpoint, table.read_table())
+        if now is not None and now.device == self._mount.device:
+            table.unmount(now.mountpoint, lazy=True)

@@ -6,6 +6,7 @@ Asks the kernel's table rather than the mounts, since a mount whose daemon is go
 import errno
 import os
 import subprocess
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from unionfs.mount.errors import MountError
 FILE_SYSTEM_TYPE = "fuse.unionfs"
 MOUNTINFO = "/proc/self/mountinfo"
 SYMLINK_LIMIT = 40
+PATIENCE = 2.0
+"""Seconds that a mount is given to say that it is alive."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +119,21 @@ def resolve(path: bytes) -> bytes:
 def is_dead(mountpoint: bytes) -> bool:
     """Tell whether the daemon behind the FUSE mount at *mountpoint* is gone.
 
-    Asks for the file system's numbers, which the kernel never answers from what it remembers.
+    Asks for the file system's numbers, which the kernel never answers from what it remembers. A daemon that takes
+    longer than ``PATIENCE`` to answer isn't gone.
     """
-    try:
-        os.statvfs(mountpoint)
-    except OSError as error:
-        return error.errno == errno.ENOTCONN
-    return False
+    errors: list[int | None] = []
+
+    def ask() -> None:
+        try:
+            os.statvfs(mountpoint)
+        except OSError as error:
+            errors.append(error.errno)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    return errno.ENOTCONN in errors
 
 
 def unmount(mountpoint: bytes, *, lazy: bool = False) -> None:

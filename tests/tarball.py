@@ -40,7 +40,7 @@ def base256(value: int, width: int) -> bytes:
     """Return a number as GNU tar writes what octal can't hold; negative numbers in two's complement."""
     if value < 0:
         return value.to_bytes(width, "big", signed=True)
-    return b"\x80" + value.to_bytes(width - 1, "big")
+    return (value | 1 << (8 * width - 1)).to_bytes(width, "big")
 
 
 def _field(value: Number, width: int) -> bytes:

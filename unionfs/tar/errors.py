@@ -19,4 +19,4 @@ def printable(name: bytes) -> str:
     """Return a name from an archive as one line without control characters, shortened when very long."""
     text = name[:_SHOWN].decode("utf-8", "backslashreplace")
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-    return shown + "…" if len(name) > _SHOWN else shown
+    return shown[:_SHOWN] + "…" if max(len(name), len(shown)) > _SHOWN else shown

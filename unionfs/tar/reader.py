@@ -73,11 +73,11 @@ class Reader:
         RuntimeError when used after the next entry was asked for.
         """
         if self._content is None:
-            self._content = self._read_content(self._turn)
+            self._content = self._read_content(self._turn, self._extents)
         return self._content
 
-    def _read_content(self, turn: int) -> Iterator[tuple[int, bytes]]:
-        for start, length in self._extents:
+    def _read_content(self, turn: int, extents: tuple[tuple[int, int], ...]) -> Iterator[tuple[int, bytes]]:
+        for start, length in extents:
             offset, end = start, start + length
             while offset < end:
                 if self._turn != turn:
@@ -181,7 +181,7 @@ class Reader:
         if len(block) % BLOCK or len(second) % BLOCK:
             raise TarError("the archive ends within a header")
         if second and second != ZEROS:
-            raise TarError("a single block of zeros stands before it")
+            raise TarError("a single block of zeros stands before more of the archive")
         if extensions is not None and extensions.pending:
             raise TarError("an extension header has no entry after it")
         following = 0

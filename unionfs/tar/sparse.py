@@ -78,12 +78,10 @@ def _old_gnu(block: bytes, source: Source, limit: int) -> Sparse:
         table, more = following[:504], following[504]
 
 
-def _in_records(
-    pairs: Iterable[tuple[bytes, bytes]], values: Mapping[bytes, bytes], limit: int
-) -> ExtentList:
+def _in_records(pairs: Iterable[tuple[bytes, bytes]], values: Mapping[bytes, bytes], limit: int) -> ExtentList:
     """Return the map of PAX 0.1 (one record) or 0.0 (two records for each extent)."""
     if b"GNU.sparse.map" in values:
-        numbers = values[b"GNU.sparse.map"].split(b",")
+        numbers = values[b"GNU.sparse.map"].split(b",") if values[b"GNU.sparse.map"] else []
     else:
         found = [pair for pair in pairs if pair[0] in _PAIR]
         if any(key != _PAIR[n % 2] for n, (key, _) in enumerate(found)):
@@ -99,20 +97,21 @@ def _in_records(
 
 def _before_content(source: Source, stored: int, limit: int) -> tuple[ExtentList, int]:
     """Return the map of PAX 1.0, which stands before the content, and the bytes it took."""
-    blocks = [_map_block(source)]
-    count = decimal(blocks[0].partition(b"\n")[0], "sparse map's length")
-    _check_count(count, limit)
-    wanted = 1 + 2 * count
-    lines = blocks[0].count(b"\n")
+    blocks: list[bytes] = []
+    lines, wanted = 0, 1
     while lines < wanted:
-        if BLOCK * len(blocks) > wanted * _LONGEST_LINE:
+        if BLOCK * (len(blocks) + 1) > stored:
+            raise TarError("its sparse map doesn't end within its content")
+        if BLOCK * len(blocks) > _LONGEST_LINE * wanted:
             raise TarError("its sparse map holds something else than numbers")
-        blocks.append(_map_block(source))
-        lines += blocks[-1].count(b"\n")
-    overhead = BLOCK * len(blocks)
-    if overhead > stored:
-        raise TarError("its sparse map doesn't end within its content")
-    return _paired(b"".join(blocks).split(b"\n")[1:wanted]), overhead
+        block = _map_block(source)
+        if not blocks:
+            count = _natural(block.partition(b"\n")[0])
+            _check_count(count, limit)
+            wanted += 2 * count
+        blocks.append(block)
+        lines += block.count(b"\n")
+    return _paired(b"".join(blocks).split(b"\n")[1:wanted]), BLOCK * len(blocks)
 
 
 def _map_block(source: Source) -> bytes:
@@ -145,5 +144,12 @@ def checked(found: Sparse, stored: int) -> tuple[tuple[int, int], ...]:
 def _paired(numbers: list[bytes]) -> ExtentList:
     if len(numbers) % 2:
         raise TarError("its sparse map has an offset without a length")
-    values = [decimal(value, "sparse map's number") for value in numbers]
+    values = [_natural(value) for value in numbers]
     return list(zip(values[::2], values[1::2], strict=True))
+
+
+def _natural(value: bytes) -> int:
+    count = decimal(value, "sparse map's number")
+    if count < 0:
+        raise TarError("its sparse map holds a negative number")
+    return count

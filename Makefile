@@ -1,0 +1,28 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format clean
+
+VENV := .venv/bin
+PYTEST_ARGS ?=
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
+
+demo: ## build an image, unpack and mount it, change it, throw the change away
+	@tools/setup.sh demo
+	@$(VENV)/python -m tools.demo
+
+test: lint ## all checks: style, types and tests (PYTEST_ARGS chooses tests)
+	$(VENV)/pytest $(PYTEST_ARGS)
+
+lint: ## style and types alone
+	@tools/setup.sh test
+	$(VENV)/ruff check
+	$(VENV)/mypy
+
+format: ## lay out the code
+	@tools/setup.sh test
+	$(VENV)/ruff format
+
+clean: ## remove .venv, caches and what was built
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -134,5 +134,7 @@ def _check_view_survives_remount(stack: Mounted) -> None:
         return
     before = snapshot(stack.root)
     stack.remount()
-    changes = differences(before, snapshot(stack.root))
+    # Overlayfs shows the ctime of its own inode until that is dropped, without what a rename did below.
+    ignoring = frozenset({"ctime_ns"} if stack.filesystem.name == "kernel" else ())
+    changes = differences(before, snapshot(stack.root), ignoring)
     assert not changes, "mounted anew, the stack shows something else: " + "; ".join(changes)

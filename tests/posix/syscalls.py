@@ -9,6 +9,7 @@ from pathlib import Path
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
 AT_EACCESS = 0x200
+AT_SYMLINK_FOLLOW = 0x400
 
 RENAME_NOREPLACE = 1
 RENAME_EXCHANGE = 2
@@ -43,6 +44,11 @@ def renameat2(old: Path, new: Path, flags: int) -> None:
 def link_descriptor(descriptor: int, new: Path) -> None:
     """Give the open file a name, by linkat(2) with AT_EMPTY_PATH."""
     _checked(_LIBC.linkat(descriptor, b"", AT_FDCWD, os.fsencode(new), AT_EMPTY_PATH), new)
+
+
+def link_following(old: Path, new: Path) -> None:
+    """Link what a symbolic link leads to, by linkat(2) with AT_SYMLINK_FOLLOW, which ``os.link`` doesn't give."""
+    _checked(_LIBC.linkat(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), AT_SYMLINK_FOLLOW), new)
 
 
 def access(path: Path, mode: int, flags: int = 0) -> None:

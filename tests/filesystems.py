@@ -171,7 +171,7 @@ class Union:
         return (self.name, "ours", "union")
 
     def attach(self, options: Sequence[str], mountpoint: Path, cwd: Path, environment: Mapping[str, str]) -> Attachment:
-        joined = ",".join([*options, *self.defaults, *self.transport])
+        joined = ",".join([*self.defaults, *self.transport, *options])
         program = str(Path(sys.executable).with_name("unionfs"))
         log = cwd / f"{mountpoint.name}.log"
         with log.open("wb") as output:

@@ -209,6 +209,12 @@ def test_device_numbers_beyond_linux_are_refused(major: int, minor: int, what: s
     assert f"its device {what} " in refusal(tarball.archive(tarball.char(b"c", major, minor)))
 
 
+def test_the_oldest_layout_has_no_place_for_device_numbers() -> None:
+    block = tarball.raw_header(b"c", b"3", magic=tarball.V7)
+    entry = only(tarball.archive(tarball.checksummed(block[:329] + b"garbage!" * 2 + block[345:])))
+    assert (entry.kind, entry.devmajor, entry.devminor) == (Kind.CHAR, 0, 0)
+
+
 def test_only_devices_have_device_numbers() -> None:
     header = tarball.raw_header(b"a", devmajor=b"garbage!", devminor=7)
     entry = only(tarball.archive(header))

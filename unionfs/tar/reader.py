@@ -199,7 +199,7 @@ def _plain(header: Header, kind: Kind, name: bytes) -> Entry:
     """Return what the header alone says."""
     size = headers.file_size(headers.number(header.size, "size"))
     major = minor = 0
-    if kind is Kind.CHAR or kind is Kind.BLOCK:
+    if (kind is Kind.CHAR or kind is Kind.BLOCK) and header.magic.startswith(b"ustar"):
         major = headers.device(header.devmajor, "device major", 0xFFF)
         minor = headers.device(header.devminor, "device minor", 0xFFFFF)
     return Entry(

@@ -1,23 +1,13 @@
 """``unionfs umount``."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.mount.connections import mount_connection
-from tests.mounts import MNT_DETACH, is_mounted, mount, unmount
+from tests.mounts import is_mounted, mount
 from unionfs.cli import main
-
-
-@pytest.fixture
-def mountpoint(tmp_path: Path) -> Iterator[Path]:
-    place = Path(os.path.realpath(tmp_path)) / "merged"
-    place.mkdir()
-    yield place
-    while is_mounted(place):
-        unmount(place, MNT_DETACH)
 
 
 @pytest.mark.parametrize("name", ["umount", "unmount"])

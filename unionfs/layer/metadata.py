@@ -80,7 +80,7 @@ class Metadata:
                 os.chown(name, wanted.uid, wanted.gid, dir_fd=fd, follow_symlinks=False)
                 found = directory.status(name)
             if not stat.S_ISLNK(found.st_mode) and stat.S_IMODE(found.st_mode) != wanted.permissions:
-                chmod(directory, name, wanted.permissions)
+                set_permissions(directory, name, wanted.permissions)
             return
         self._override(directory, name, wanted)
 
@@ -91,11 +91,11 @@ class Metadata:
             return
         if type_bits not in _WITH_ATTRIBUTES:
             if stat.S_IMODE(found.st_mode) != wanted.permissions:
-                chmod(directory, name, wanted.permissions)
+                set_permissions(directory, name, wanted.permissions)
             return
         mode = self.disk_mode(wanted)
         if stat.S_IMODE(found.st_mode) != mode:
-            chmod(directory, name, mode)
+            set_permissions(directory, name, mode)
         path = directory.path(name)
         shown = (found.st_uid, found.st_gid, mode, type_bits)
         if shown == (wanted.uid, wanted.gid, wanted.permissions, wanted.type_bits):
@@ -105,23 +105,28 @@ class Metadata:
         else:
             xattrs.set_(path, private_xattrs.OVERRIDE_STAT, wanted.text())
 
-    def change(self, directory: Directory, name: bytes, shown: Attributes, *, wanted: Ownership, chown: bool) -> None:
-        """Make the entry *name*, which shows *shown*, show *wanted*; *chown* is whether an owner was asked for.
+    def change(
+        self, directory: Directory, name: bytes, shown: Attributes, wanted: Ownership, *, chown: bool, chmod: bool
+    ) -> None:
+        """Make the entry *name*, which shows *shown*, show *wanted*; the flags say what was asked for.
 
-        A real chown goes through the kernel even where it changes nothing, since it clears set-id bits.
+        A chown goes through the kernel even where it changes no owner, since it clears set-id bits (chown(2)); where
+        owners are kept in an attribute that is done here.
 
         Raises:
             OSError: EPERM or EINVAL where it can't be kept.
         """
-        if not self._abilities.owners and wanted.type_bits in _WITH_ATTRIBUTES:
+        if chown and not chmod and not shown.is_directory:
+            wanted = wanted._replace(permissions=without_set_id(wanted.permissions))
+        if not self._abilities.owners and stat.S_IFMT(directory.status(name).st_mode) in _WITH_ATTRIBUTES:
             self._override(directory, name, wanted)
-            return
-        if chown:
-            os.chown(name, wanted.uid, wanted.gid, dir_fd=directory.fd(), follow_symlinks=False)
-        if directory.xattr(name, private_xattrs.OVERRIDE_STAT) is not None:
+        elif directory.xattr(name, private_xattrs.OVERRIDE_STAT) is not None:
             self._become_real(directory, name, shown, wanted)
-        elif stat.S_IMODE(directory.status(name).st_mode) != wanted.permissions and not stat.S_ISLNK(shown.mode):
-            chmod(directory, name, wanted.permissions)
+        else:
+            if chown:
+                os.chown(name, wanted.uid, wanted.gid, dir_fd=directory.fd(), follow_symlinks=False)
+            if chmod:
+                set_permissions(directory, name, wanted.permissions)
 
     def _become_real(self, directory: Directory, name: bytes, shown: Attributes, wanted: Ownership) -> None:
         """Turn an entry that showed ``override_stat`` into one with that owner, where its type allows it."""
@@ -129,7 +134,7 @@ class Metadata:
             xattrs.set_(directory.path(name), private_xattrs.OVERRIDE_STAT, wanted.text())
             return
         os.chown(name, wanted.uid, wanted.gid, dir_fd=directory.fd(), follow_symlinks=False)
-        chmod(directory, name, wanted.permissions)
+        set_permissions(directory, name, wanted.permissions)
         xattrs.remove(directory.path(name), private_xattrs.OVERRIDE_STAT)
 
     def copy_xattrs(self, source: Directory, source_name: bytes, target: Directory, name: bytes) -> None:
@@ -153,13 +158,19 @@ class Metadata:
                     raise
 
 
+def without_set_id(permissions: int) -> int:
+    """Give *permissions* as a change of content or owner leaves them (chown(2), write(2))."""
+    permissions &= ~stat.S_ISUID
+    return permissions & ~stat.S_ISGID if permissions & stat.S_IXGRP else permissions
+
+
 def _may_be_left_out(attribute: bytes, error: OSError) -> bool:
     if error.errno == errno.EOPNOTSUPP:
         return True
     return error.errno == errno.EPERM and attribute.startswith((b"security.", b"trusted.", b"user."))
 
 
-def chmod(directory: Directory, name: bytes, permissions: int) -> None:
+def set_permissions(directory: Directory, name: bytes, permissions: int) -> None:
     """Set the permission bits of *name*, which isn't followed where it became a symbolic link."""
     if directory.tree.confined:
         # The private clone of the mount follows no symbolic link.

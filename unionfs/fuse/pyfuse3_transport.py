@@ -1,0 +1,349 @@
+"""The transport on pyfuse3 and trio.
+
+Owns the guard around each request: an exception becomes an errno, and never the end of the mount, since pyfuse3 ends
+on anything but its own ``FUSEError``. What a request does is the union's business.
+
+pyfuse3 wants file handles, while the union goes by inode: a handle is the inode's number, with one bit more that says
+whether who opened it may write without taking set-id bits away (pyfuse3 doesn't tell who writes).
+"""
+
+import functools
+import logging
+import os
+import stat
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+import pyfuse3
+import trio
+from pyfuse3 import (
+    EntryAttributes,
+    FileHandleT,
+    FileInfo,
+    FileNameT,
+    FlagT,
+    FUSEError,
+    InodeT,
+    ModeT,
+    ReaddirToken,
+    RequestContext,
+    SetattrFields,
+    StatvfsData,
+    XAttrNameT,
+)
+
+from unionfs.fuse import policy
+from unionfs.fuse.spinning import SpinningTrio
+from unionfs.layer.attributes import Attributes
+from unionfs.union import Union
+from unionfs.union.step import Gate, Operation
+from unionfs.union.union import Caller, Change
+
+_log = logging.getLogger(__name__)
+_KEEPS_SET_ID = 1 << 63
+_NUMBER = _KEEPS_SET_ID - 1
+_MOST_TASKS = 64
+
+T = TypeVar("T")
+P = ParamSpec("P")
+Handler = Callable[Concatenate["Operations", P], Coroutine[Any, Any, T]]
+
+
+def _guarded(handler: "Handler[P, T]") -> "Handler[P, T]":
+    """Let *handler* fail with nothing but an errno."""
+
+    @functools.wraps(handler)
+    async def guarded(self: "Operations", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await handler(self, *args, **kwargs)
+        except FUSEError:
+            raise
+        except Exception as error:
+            raise FUSEError(policy.errno_of(error)) from error
+
+    return cast("Handler[P, T]", guarded)
+
+
+async def _drive(operation: Operation[T]) -> T:
+    """Run *operation*, its blocking steps in workers."""
+    try:
+        step = next(operation)
+        while True:
+            if isinstance(step, Gate):
+                opened = trio.Event()
+                step.wait(opened.set)
+                await opened.wait()
+                step = next(operation)
+                continue
+            try:
+                result = await trio.to_thread.run_sync(step)
+            except Exception as error:  # noqa: BLE001 - it is the operation's to handle
+                step = operation.throw(error)
+            else:
+                step = operation.send(result)
+    except StopIteration as stop:
+        return cast(T, stop.value)
+
+
+def _entry(shown: Attributes) -> EntryAttributes:
+    entry = EntryAttributes()
+    entry.st_ino = shown.ino
+    entry.st_mode = shown.mode
+    entry.st_nlink = shown.nlink
+    entry.st_uid = shown.uid
+    entry.st_gid = shown.gid
+    entry.st_rdev = shown.rdev
+    entry.st_size = shown.size
+    entry.st_blksize = shown.blksize
+    entry.st_blocks = shown.blocks
+    entry.st_atime_ns = shown.atime_ns
+    entry.st_mtime_ns = shown.mtime_ns
+    entry.st_ctime_ns = shown.ctime_ns
+    entry.entry_timeout = policy.TIMEOUT
+    entry.attr_timeout = policy.TIMEOUT
+    return entry
+
+
+def _absent() -> EntryAttributes:
+    """Tell the kernel that a name is absent, and that it may remember so."""
+    entry = EntryAttributes()
+    entry.st_ino = 0
+    entry.entry_timeout = policy.TIMEOUT
+    return entry
+
+
+def _caller(ctx: RequestContext) -> Caller:
+    # The kernel has applied the umask already: pyfuse3 doesn't ask it not to.
+    return Caller(ctx.uid, ctx.gid)
+
+
+class Operations(pyfuse3.Operations):
+    """pyfuse3's requests, answered by a union."""
+
+    supports_dot_lookup = True
+    enable_writeback_cache = False
+
+    def __init__(self, union: Union, ready: Callable[[], None]) -> None:
+        super().__init__()
+        self._union = union
+        self._ready = ready
+        self.enable_acl = union.settings.acl
+
+    def init(self) -> None:
+        """The kernel has agreed to serve: the mount answers from now on."""
+        self._ready()
+
+    @_guarded
+    async def lookup(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> EntryAttributes:
+        """Answer LOOKUP."""
+        shown = self._union.lookup(parent_inode, name)
+        return _absent() if shown is None else _entry(shown)
+
+    async def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
+        """Answer FORGET, to which no error can be replied."""
+        for number, lookups in inode_list:
+            try:
+                self._union.forget(number, lookups)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the mount goes on
+                _log.warning("inode %d was forgotten with an error: %s", number, os.strerror(policy.errno_of(error)))
+
+    @_guarded
+    async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:
+        """Answer GETATTR."""
+        return _entry(self._union.getattr(inode))
+
+    @_guarded
+    async def setattr(
+        self,
+        inode: InodeT,
+        attr: EntryAttributes,
+        fields: SetattrFields,
+        fh: FileHandleT | None,
+        ctx: RequestContext,
+    ) -> EntryAttributes:
+        """Answer SETATTR."""
+        change = Change(
+            size=attr.st_size if fields.update_size else None,
+            mode=attr.st_mode if fields.update_mode else None,
+            uid=attr.st_uid if fields.update_uid else None,
+            gid=attr.st_gid if fields.update_gid else None,
+            atime_ns=attr.st_atime_ns if fields.update_atime else None,
+            mtime_ns=attr.st_mtime_ns if fields.update_mtime else None,
+        )
+        keeps = policy.keeps_set_id(ctx.uid)
+        return _entry(await _drive(self._union.setattr(inode, change, keep_set_id=keeps)))
+
+    @_guarded
+    async def readlink(self, inode: InodeT, ctx: RequestContext) -> FileNameT:
+        """Answer READLINK."""
+        return self._union.readlink(inode)
+
+    @_guarded
+    async def mknod(
+        self, parent_inode: InodeT, name: FileNameT, mode: ModeT, rdev: int, ctx: RequestContext
+    ) -> EntryAttributes:
+        """Answer MKNOD."""
+        return _entry(self._union.create(parent_inode, name, mode, _caller(ctx), rdev=rdev))
+
+    @_guarded
+    async def mkdir(self, parent_inode: InodeT, name: FileNameT, mode: ModeT, ctx: RequestContext) -> EntryAttributes:
+        """Answer MKDIR."""
+        return _entry(self._union.create(parent_inode, name, mode | stat.S_IFDIR, _caller(ctx)))
+
+    @_guarded
+    async def symlink(
+        self, parent_inode: InodeT, name: FileNameT, target: FileNameT, ctx: RequestContext
+    ) -> EntryAttributes:
+        """Answer SYMLINK."""
+        return _entry(self._union.create(parent_inode, name, stat.S_IFLNK | 0o777, _caller(ctx), target=target))
+
+    @_guarded
+    async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
+        """Answer UNLINK."""
+        await _drive(self._union.unlink(parent_inode, name))
+
+    @_guarded
+    async def rmdir(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
+        """Answer RMDIR."""
+        self._union.rmdir(parent_inode, name)
+
+    @_guarded
+    async def rename(
+        self,
+        parent_inode_old: InodeT,
+        name_old: FileNameT,
+        parent_inode_new: InodeT,
+        name_new: FileNameT,
+        flags: FlagT,
+        ctx: RequestContext,
+    ) -> None:
+        """Answer RENAME and RENAME2."""
+        await _drive(self._union.rename(parent_inode_old, name_old, parent_inode_new, name_new, flags))
+
+    @_guarded
+    async def link(
+        self, inode: InodeT, new_parent_inode: InodeT, new_name: FileNameT, ctx: RequestContext
+    ) -> EntryAttributes:
+        """Answer LINK."""
+        return _entry(await _drive(self._union.link(inode, new_parent_inode, new_name)))
+
+    # Content.
+
+    @_guarded
+    async def open(self, inode: InodeT, flags: FlagT, ctx: RequestContext) -> FileInfo:
+        """Answer OPEN; libfuse has the kernel leave truncation to it."""
+        keeps = policy.keeps_set_id(ctx.uid)
+        if flags & os.O_TRUNC:
+            await _drive(self._union.setattr(inode, Change(size=0), keep_set_id=keeps))
+        await _drive(self._union.open(inode, flags))
+        return _file_info(inode, keeps_set_id=keeps)
+
+    @_guarded
+    async def create(
+        self, parent_inode: InodeT, name: FileNameT, mode: ModeT, flags: FlagT, ctx: RequestContext
+    ) -> tuple[FileInfo, EntryAttributes]:
+        """Answer CREATE."""
+        shown = self._union.create(parent_inode, name, stat.S_IFREG | stat.S_IMODE(mode), _caller(ctx))
+        return _file_info(shown.ino, keeps_set_id=policy.keeps_set_id(ctx.uid)), _entry(shown)
+
+    @_guarded
+    async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:
+        """Answer READ."""
+        return await _drive(self._union.read(fh & _NUMBER, off, size))
+
+    @_guarded
+    async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:
+        """Answer WRITE."""
+        keeps = bool(fh & _KEEPS_SET_ID)
+        return await _drive(self._union.write(fh & _NUMBER, off, buf, keep_set_id=keeps))
+
+    @_guarded
+    async def fsync(self, fh: FileHandleT, datasync: bool) -> None:
+        """Answer FSYNC."""
+        await _drive(self._union.fsync(fh & _NUMBER, content_only=datasync))
+
+    async def release(self, fh: FileHandleT) -> None:
+        """Answer RELEASE: what is open belongs to the inode, until the kernel forgets that."""
+
+    # Directories.
+
+    @_guarded
+    async def opendir(self, inode: InodeT, ctx: RequestContext) -> FileHandleT:
+        """Answer OPENDIR."""
+        return inode
+
+    @_guarded
+    async def readdir(self, fh: FileHandleT, start_id: int, token: ReaddirToken) -> None:
+        """Answer READDIRPLUS. The kernel is told of each entry's inode, and asks no more about it."""
+        union = self._union
+        for name, cookie, node in union.entries(fh, start_id):
+            if not pyfuse3.readdir_reply(token, name, _entry(union.nodes.attributes(node)), cookie):
+                union.nodes.drop_if_unknown(node)
+                return
+            if cookie > 2:  # the kernel takes no reference through "." and ".."
+                node.lookups += 1
+
+    async def releasedir(self, fh: FileHandleT) -> None:
+        """Answer RELEASEDIR: a directory's order of names belongs to its inode."""
+
+    @_guarded
+    async def fsyncdir(self, fh: FileHandleT, datasync: bool) -> None:
+        """Answer FSYNCDIR."""
+        await _drive(self._union.fsyncdir(fh))
+
+    @_guarded
+    async def statfs(self, ctx: RequestContext) -> StatvfsData:
+        """Answer STATFS."""
+        found = self._union.statfs()
+        answer = StatvfsData()
+        for field in ("f_bsize", "f_frsize", "f_blocks", "f_bfree", "f_bavail", "f_files", "f_ffree", "f_favail"):
+            setattr(answer, field, getattr(found, field))
+        answer.f_namemax = 255
+        return answer
+
+    # Extended attributes.
+
+    @_guarded
+    async def getxattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> bytes:
+        """Answer GETXATTR."""
+        return self._union.getxattr(inode, name)
+
+    @_guarded
+    async def listxattr(self, inode: InodeT, ctx: RequestContext) -> Sequence[XAttrNameT]:
+        """Answer LISTXATTR."""
+        names = self._union.listxattr(inode, lambda: policy.may_see_trusted(ctx.pid))
+        return cast(Sequence[XAttrNameT], names)
+
+    @_guarded
+    async def setxattr(self, inode: InodeT, name: XAttrNameT, value: bytes, ctx: RequestContext) -> None:
+        """Answer SETXATTR; pyfuse3 has checked the flags."""
+        await _drive(self._union.setxattr(inode, name, value, 0))
+
+    @_guarded
+    async def removexattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> None:
+        """Answer REMOVEXATTR."""
+        await _drive(self._union.removexattr(inode, name))
+
+
+def _file_info(number: int, *, keeps_set_id: bool) -> FileInfo:
+    handle = number | _KEEPS_SET_ID if keeps_set_id else number
+    return FileInfo(fh=handle, keep_cache=True)
+
+
+def serve(union: Union, device_fd: int, ready: Callable[[], None]) -> None:
+    """Answer the requests on the mounted connection *device_fd* until it ends, and close it.
+
+    Raises:
+        OSError: the connection failed.
+    """
+    # pyfuse3 waits through this attribute of its own, which its support of asyncio replaces as well.
+    pyfuse3.trio = SpinningTrio()  # type: ignore[attr-defined] # not in its stubs
+    pyfuse3.init(Operations(union, ready), f"/dev/fd/{device_fd}", set())
+    try:
+        trio.run(_main)
+    finally:
+        pyfuse3.close(unmount=False)
+
+
+async def _main() -> None:
+    await pyfuse3.main(min_tasks=1, max_tasks=_MOST_TASKS)

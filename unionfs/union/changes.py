@@ -1,0 +1,185 @@
+"""Changing what an inode shows: permissions, owner, size, times and extended attributes."""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from typing import NamedTuple
+
+from unionfs.layer import acl
+from unionfs.layer.attributes import Attributes
+from unionfs.layer.metadata import set_times
+from unionfs.layer.ownership import Ownership
+from unionfs.layer.private_xattrs import escape, unescape
+from unionfs.layer.upper import Upper
+from unionfs.linux import xattrs
+from unionfs.union.content import Content
+from unionfs.union.copy_up import CopyUp
+from unionfs.union.inode import AnyInode, DirectoryInode, Inode
+from unionfs.union.nodes import Nodes
+from unionfs.union.step import Operation
+
+_XATTR_NAME_MAX = 255
+_ACLS = (acl.ACCESS, acl.DEFAULT)
+
+
+class Change(NamedTuple):
+    """New values, None for what stays: bytes, permission bits, ids, nanoseconds since the epoch."""
+
+    size: int | None = None
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    atime_ns: int | None = None
+    mtime_ns: int | None = None
+
+
+class Changes:
+    """Changes attributes. ``upper`` and ``copy_up`` are None on a read-only mount."""
+
+    def __init__(
+        self, nodes: Nodes, upper: Upper | None, copy_up: CopyUp | None, content: Content, *, acl_enabled: bool
+    ) -> None:
+        self._nodes = nodes
+        self._upper = upper
+        self._copy_up = copy_up
+        self._content = content
+        self._acl = acl_enabled
+
+    def change(self, node: AnyInode, change: Change, *, keep_set_id: bool) -> Operation[None]:
+        """Apply *change* to *node*; a truncation without privilege takes set-id bits away.
+
+        Raises:
+            OSError: EROFS, EISDIR for the size of a directory, EPERM, EINVAL, ENOSPC.
+        """
+        if isinstance(node, DirectoryInode) and node.removed is not None:
+            _apply_to_removed(node.removed, change)
+            return
+        if change.size is not None:
+            if not isinstance(node, Inode):
+                raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+            yield from self._content.truncate(node, change.size, keep_set_id=keep_set_id)
+        yield from self._writable(node)
+        if change.mode is not None or change.uid is not None or change.gid is not None:
+            self._change_ownership(node, change)
+        if change.atime_ns is not None or change.mtime_ns is not None:
+            shown = node.place.directory.status(node.place.name)
+            atime_ns = shown.st_atime_ns if change.atime_ns is None else change.atime_ns
+            mtime_ns = shown.st_mtime_ns if change.mtime_ns is None else change.mtime_ns
+            set_times(*node.place, atime_ns, mtime_ns)
+
+    def _writable(self, node: AnyInode) -> Operation[Upper]:
+        if self._copy_up is None or self._upper is None:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        yield from self._copy_up.inode(node, content=False)
+        return self._upper
+
+    def _change_ownership(self, node: AnyInode, change: Change) -> None:
+        assert self._upper is not None
+        shown = self._nodes.attributes(node)
+        wanted = Ownership.of(shown)
+        if change.mode is not None:
+            wanted = wanted._replace(permissions=stat.S_IMODE(change.mode))
+        if change.uid is not None:
+            wanted = wanted._replace(uid=change.uid)
+        if change.gid is not None:
+            wanted = wanted._replace(gid=change.gid)
+        chown = change.uid is not None or change.gid is not None
+        self._upper.metadata.change(*node.place, shown, wanted, chown=chown, chmod=change.mode is not None)
+        self._read_ownership_again(node)
+
+    def _read_ownership_again(self, node: AnyInode) -> None:
+        assert self._upper is not None
+        if node.ownership is not None or not self._upper.abilities.owners:
+            node.ownership = node.place.directory.marks(node.place.name).ownership
+
+    # Extended attributes.
+
+    def get_xattr(self, node: AnyInode, name: bytes) -> bytes:
+        """Give the attribute *name* as the mount shows it.
+
+        Raises:
+            OSError: ENODATA where there is none, EOPNOTSUPP for access lists on a mount without them.
+        """
+        value = None
+        if not _is_removed(node):
+            value = node.place.directory.xattr(node.place.name, self._name_on_disk(name))
+        if value is None:
+            raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
+        return value
+
+    def list_xattrs(self, node: AnyInode, may_see_trusted: Callable[[], bool]) -> list[bytes]:
+        """Give the names that the mount shows; *may_see_trusted* is asked when there are ``trusted.*`` ones."""
+        if _is_removed(node):
+            return []
+        shown = [name for name in map(unescape, node.place.directory.xattr_names(node.place.name)) if name is not None]
+        if not self._acl:
+            shown = [name for name in shown if name not in _ACLS]
+        if any(name.startswith(b"trusted.") for name in shown) and not may_see_trusted():
+            shown = [name for name in shown if not name.startswith(b"trusted.")]
+        return shown
+
+    def set_xattr(self, node: AnyInode, name: bytes, value: bytes, flags: int) -> Operation[None]:
+        """Set the attribute *name*.
+
+        Raises:
+            OSError: EROFS, EEXIST or ENODATA by *flags*, EOPNOTSUPP, EPERM, ENOSPC.
+        """
+        on_disk = self._name_on_disk(name)
+        self._check_flags(node, on_disk, flags)
+        upper = yield from self._writable(node)
+        xattrs.set_(node.place.directory.path(node.place.name), on_disk, value)
+        if name == acl.ACCESS and not upper.abilities.owners:
+            self._follow_acl(node, value)
+
+    @staticmethod
+    def _check_flags(node: AnyInode, on_disk: bytes, flags: int) -> None:
+        """Check before copying up, so that a failure changes nothing."""
+        if not flags:
+            return
+        exists = node.place.directory.xattr(node.place.name, on_disk) is not None
+        if flags & xattrs.CREATE and exists:
+            raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
+        if flags & xattrs.REPLACE and not exists:
+            raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
+
+    def _follow_acl(self, node: AnyInode, value: bytes) -> None:
+        """Show the permission bits that the access list says, where they are kept in an attribute (acl(5))."""
+        assert self._upper is not None
+        wanted = Ownership.of(self._nodes.attributes(node))
+        wanted = wanted._replace(permissions=wanted.permissions & 0o7000 | acl.permissions(value))
+        self._upper.metadata.give(*node.place, wanted)
+        self._read_ownership_again(node)
+
+    def remove_xattr(self, node: AnyInode, name: bytes) -> Operation[None]:
+        """Remove the attribute *name*.
+
+        Raises:
+            OSError: EROFS, ENODATA where there is none, EPERM.
+        """
+        if self._upper is not None:
+            self.get_xattr(node, name)
+        yield from self._writable(node)
+        xattrs.remove(node.place.directory.path(node.place.name), self._name_on_disk(name))
+
+    def _name_on_disk(self, name: bytes) -> bytes:
+        if name in _ACLS and not self._acl:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        on_disk = escape(name)
+        if len(on_disk) > _XATTR_NAME_MAX:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        return on_disk
+
+
+def _is_removed(node: AnyInode) -> bool:
+    return isinstance(node, DirectoryInode) and node.removed is not None
+
+
+def _apply_to_removed(shown: Attributes, change: Change) -> None:
+    """A removed directory that is still open keeps what is set on it for as long as it is open."""
+    if change.mode is not None:
+        shown.mode = shown.type_bits | stat.S_IMODE(change.mode)
+    shown.uid = shown.uid if change.uid is None else change.uid
+    shown.gid = shown.gid if change.gid is None else change.gid
+    shown.atime_ns = shown.atime_ns if change.atime_ns is None else change.atime_ns
+    shown.mtime_ns = shown.mtime_ns if change.mtime_ns is None else change.mtime_ns

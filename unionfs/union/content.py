@@ -1,0 +1,193 @@
+"""Reading and writing regular files.
+
+Owns which descriptor an inode is read or written through, and which steps may block: a read that the page cache can't
+answer, and syncing.
+"""
+
+import errno
+import os
+import stat
+
+from unionfs.layer.directory import Directory
+from unionfs.layer.metadata import set_permissions, without_set_id
+from unionfs.layer.upper import Upper
+from unionfs.union.copy_up import CopyUp
+from unionfs.union.inode import DirectoryInode, Inode
+from unionfs.union.nodes import Nodes
+from unionfs.union.open_files import OpenFile
+from unionfs.union.step import Operation
+
+_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+
+
+class Content:
+    """The content of files. ``upper`` and ``copy_up`` are None on a read-only mount."""
+
+    def __init__(self, nodes: Nodes, upper: Upper | None, copy_up: CopyUp | None, *, volatile: bool) -> None:
+        self._nodes = nodes
+        self._upper = upper
+        self._copy_up = copy_up
+        self._volatile = volatile
+
+    def readable(self, node: Inode) -> OpenFile:
+        """Give a descriptor through which *node* can be read.
+
+        Raises:
+            OSError: EIO where the content is missing, and what open(2) gives.
+        """
+        opened = self._nodes.files.get(node.number)
+        if opened is not None:
+            return opened
+        place = node.content if node.is_metacopy else node.place
+        if place is None:
+            raise OSError(errno.EIO, "the content of this file is missing in the layers beneath")
+        return self._open(node, place.directory, place.name, os.O_RDONLY)
+
+    def writable(self, node: Inode) -> OpenFile:
+        """Give a descriptor through which *node*, whose content is in the upper, can be written and read."""
+        opened = self._nodes.files.get(node.number)
+        if opened is not None and opened.writable:
+            return opened
+        return self._open(node, node.place.directory, node.place.name, os.O_RDWR)
+
+    def _open(self, node: Inode, directory: Directory, name: bytes, flags: int) -> OpenFile:
+        try:
+            fd = directory.open(name, flags)
+        except OSError as error:
+            if error.errno not in _OUT_OF_DESCRIPTORS:
+                raise
+            self._nodes.files.shrink()
+            directory.tree.descriptors.shrink()
+            fd = directory.open(name, flags)
+        return self._nodes.files.add(node.number, fd, writable=flags == os.O_RDWR)
+
+    def open(self, node: Inode, flags: int) -> Operation[None]:
+        """Prepare *node* for being read or written as *flags* say; reads and writes are right without it too.
+
+        Raises:
+            OSError: EROFS on a read-only mount, and what copying up or opening gives.
+        """
+        writes = flags & os.O_ACCMODE != os.O_RDONLY
+        if writes:
+            yield from self.copied_up(node)
+        elif node.type_bits == stat.S_IFREG:
+            self.readable(node)
+
+    def copied_up(self, node: Inode, *, size: int | None = None) -> Operation[None]:
+        """Have the content of *node* in the upper, of which *size* bytes at most are needed.
+
+        Raises:
+            OSError: EROFS on a read-only mount, and what copying gives.
+        """
+        if self._copy_up is None:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        yield from self._copy_up.inode(node, size=size)
+
+    def read(self, node: Inode, offset: int, size: int) -> Operation[bytes]:
+        """Give up to *size* bytes from *offset*; fewer only at the end of the file.
+
+        What the page cache holds is given at once; the rest is read in a blocking step, since to the kernel a short
+        answer is the end of the file.
+        """
+        opened = self.readable(node)
+        place = node.content if node.is_metacopy else node.place
+        assert place is not None
+        tree = place.directory.tree
+        if not tree.reads_without_waiting:
+            return os.pread(opened.fd, size, offset)
+        piece = bytearray(size)
+        try:
+            count = os.preadv(opened.fd, [piece], offset, os.RWF_NOWAIT)
+        except BlockingIOError:
+            count = 0
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            # tmpfs: whatever is there is in memory.
+            tree.reads_without_waiting = False
+            return os.pread(opened.fd, size, offset)
+        if count == size:
+            return bytes(piece)
+        with opened.held() as fd:
+            rest: bytes = yield lambda: _read_all(fd, size - count, offset + count)
+        return bytes(piece[:count]) + rest
+
+    def write(self, node: Inode, offset: int, content: bytes, *, keep_set_id: bool) -> Operation[int]:
+        """Write *content* at *offset*, copying up first; a writer without privilege takes set-id bits away.
+
+        Raises:
+            OSError: EROFS, ENOSPC, EFBIG and others of copying and writing.
+        """
+        yield from self.copied_up(node)
+        opened = self.writable(node)
+        if not keep_set_id:
+            self.clear_set_id(node, opened.fd)
+        view, written = memoryview(content), 0
+        while written < len(content):
+            written += os.pwrite(opened.fd, view[written:], offset + written)
+        return written
+
+    def truncate(self, node: Inode, size: int, *, keep_set_id: bool) -> Operation[None]:
+        """Set the size of *node*; of a file of the lowers no more than *size* bytes are copied up."""
+        yield from self.copied_up(node, size=size)
+        opened = self.writable(node)
+        if not keep_set_id:
+            self.clear_set_id(node, opened.fd)
+        os.ftruncate(opened.fd, size)
+
+    def clear_set_id(self, node: Inode, fd: int) -> None:
+        """Take set-user-ID and set-group-ID away, as a write by somebody without privilege does (write(2))."""
+        mode = os.fstat(fd).st_mode if node.ownership is None else node.ownership.permissions
+        permissions = stat.S_IMODE(mode)
+        kept = without_set_id(permissions)
+        if kept == permissions:
+            return
+        if node.ownership is None:
+            set_permissions(*node.place, kept)
+        else:
+            assert self._upper is not None
+            node.ownership = node.ownership._replace(permissions=kept)
+            self._upper.metadata.give(*node.place, node.ownership)
+
+    def sync(self, node: Inode, *, content_only: bool) -> Operation[None]:
+        """Have *node* and the directories of its names on the device, unless the mount is volatile."""
+        if self._volatile or not node.in_upper:
+            return
+        yield from CopyUp.settled(node)
+        opened = self.readable(node) if node.type_bits == stat.S_IFREG and not node.is_metacopy else None
+        directories = [parent.upper for parent, _ in node.names() if parent.upper is not None]
+        if opened is not None:
+            with opened.held() as fd:
+                yield lambda: os.fdatasync(fd) if content_only else os.fsync(fd)
+        for directory in directories:
+            yield from self.sync_directory(directory)
+
+    def sync_directory(self, directory: Directory) -> Operation[None]:
+        """Have the names of *directory* on the device."""
+        fd = os.open(directory.path(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+        def step() -> None:
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+        yield step
+
+    def sync_inode_directory(self, node: DirectoryInode) -> Operation[None]:
+        """Have the names of the upper's part of *node* on the device, unless the mount is volatile."""
+        if self._volatile or node.upper is None or node.removed is not None:
+            return
+        yield from self.sync_directory(node.upper)
+
+
+def _read_all(fd: int, size: int, offset: int) -> bytes:
+    pieces: list[bytes] = []
+    while size > 0:
+        piece = os.pread(fd, size, offset)
+        if not piece:
+            break
+        pieces.append(piece)
+        size -= len(piece)
+        offset += len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

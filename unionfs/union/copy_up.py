@@ -1,0 +1,270 @@
+"""Copy-up: giving the upper its own copy of what only a layer beneath holds.
+
+Owns what a copy preserves and the order that makes it safe: staged in the workdir with owner, attributes, content and
+times, synced unless the mount is volatile, then put into place by one rename. Parents come first; a directory's times
+don't change by what is copied into it.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+
+from unionfs.layer import private_xattrs
+from unionfs.layer.attributes import Attributes
+from unionfs.layer.entry import Entry, kind_of_mode
+from unionfs.layer.marks import REDIRECT_MAX
+from unionfs.layer.metadata import keep_times, set_times
+from unionfs.layer.ownership import Ownership
+from unionfs.layer.upper import New, Upper
+from unionfs.linux.copy import copy_content
+from unionfs.union.inode import AnyInode, DirectoryInode, Identity, Inode, Place
+from unionfs.union.nodes import Nodes
+from unionfs.union.origin import Origin
+from unionfs.union.step import Gate, Operation
+
+
+class CopyUp:
+    """Copies inodes up. ``metacopy`` lets a change of metadata leave the content beneath."""
+
+    def __init__(self, nodes: Nodes, upper: Upper, *, metacopy: bool, volatile: bool) -> None:
+        self._nodes = nodes
+        self._upper = upper
+        self._metacopy = metacopy
+        self._volatile = volatile
+
+    @staticmethod
+    def settled(*nodes: AnyInode | None) -> Operation[None]:
+        """Wait until none of *nodes* is being copied up."""
+        while True:
+            gates = [node.copying for node in nodes if isinstance(node, Inode) and node.copying is not None]
+            if not gates:
+                return
+            yield gates[0]
+
+    def inode(self, node: AnyInode, *, content: bool = True, size: int | None = None) -> Operation[None]:
+        """Make *node* one of the upper, with its content there too unless *content* is false and metacopy allows it.
+
+        *size* is what the caller truncates the file to next: no more than that is copied.
+
+        Raises:
+            OSError: ENOSPC and others of copying; then nothing has changed.
+        """
+        if isinstance(node, DirectoryInode):
+            self.directory(node)
+            return
+        yield from self.settled(node)
+        if not node.in_upper:
+            yield from self._file(node, content=content or not self._metacopy, size=size)
+        elif content and node.is_metacopy:
+            yield from self._content_of_metacopy(node, size)
+
+    def directory(self, node: DirectoryInode) -> None:
+        """Make *node* and its ancestors directories of the upper."""
+        missing: list[DirectoryInode] = []
+        above: DirectoryInode | None = node
+        while above is not None and above.upper is None:
+            missing.append(above)
+            above = above.parent
+        for directory in reversed(missing):
+            self._one_directory(directory)
+
+    def _one_directory(self, node: DirectoryInode) -> None:
+        parent = node.parent
+        if node.removed is not None or parent is None or parent.upper is None:
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        shown = self._nodes.attributes(node)
+        staged = self._upper.stage(New(Ownership.of(shown)))
+        try:
+            self._upper.metadata.copy_xattrs(*node.place, self._upper.work, staged)
+            self._restore_mode(staged, shown)
+            set_times(self._upper.work, staged, shown.atime_ns, shown.mtime_ns)
+            status = self._upper.work.status(staged)
+            self._put(staged, parent, node.name, is_directory=True)
+        except OSError:
+            self._upper.discard(staged)
+            raise
+        node.upper = parent.upper.child(node.name)
+        self._nodes.table.move(node, Identity(status.st_dev, status.st_ino))
+        self._note(parent, node.name, shown.mode, status.st_ino)
+        node.ownership = node.upper.marks().ownership
+
+    def _restore_mode(self, staged: bytes, shown: Attributes) -> None:
+        """Set the permissions again: an access list that was copied over them counts as a change."""
+        self._upper.metadata.give(self._upper.work, staged, Ownership.of(shown))
+
+    def _put(self, staged: bytes, parent: DirectoryInode, name: bytes, *, is_directory: bool) -> None:
+        assert parent.upper is not None
+        before = parent.upper.status()
+        self._upper.place(staged, parent.upper, name, directory=is_directory, over_whiteout=False)
+        keep_times(parent.upper, before)
+
+    def _note(self, parent: DirectoryInode, name: bytes, mode: int, inode: int) -> None:
+        assert parent.upper is not None
+        self._nodes.contents(parent).set_upper(name, Entry(kind_of_mode(mode), inode, parent.upper))
+
+    # Files.
+
+    def _file(self, node: Inode, *, content: bool, size: int | None) -> Operation[None]:
+        if node.parent is not None:
+            self.directory(node.parent)
+        shown = self._nodes.attributes(node)
+        if not shown.is_regular or shown.size == 0:
+            content = True
+        target = os.readlink(node.place.name, dir_fd=node.place.directory.fd()) if stat.S_ISLNK(shown.mode) else b""
+        staged = self._upper.stage(New(Ownership.of(shown), target))
+        node.copying = Gate()
+        try:
+            if shown.is_regular and content:
+                place = Place(self._upper.work, staged)
+                yield self._copying(node, place, shown, shown.size if size is None else min(size, shown.size))
+            self._finish(node, staged, shown, content=content)
+            self._put_file(node, staged, shown)
+        except BaseException:
+            if self._upper.work.has(staged):
+                self._upper.discard(staged)
+            raise
+        finally:
+            gate, node.copying = node.copying, None
+            assert gate is not None
+            gate.open()
+        self._become_upper(node, shown, content=content)
+
+    def _copying(self, node: Inode, target_place: Place, shown: Attributes, size: int) -> Callable[[], None]:
+        """Give the blocking step that copies the content to *target_place* and syncs it."""
+        source = self._open_content(node)
+        try:
+            target = target_place.directory.open(target_place.name, os.O_WRONLY)
+        except OSError:
+            os.close(source)
+            raise
+
+        def step() -> None:
+            try:
+                copy_content(source, target, size)
+                os.utime(target, ns=(shown.atime_ns, shown.mtime_ns))
+                if not self._volatile:
+                    os.fsync(target)
+            finally:
+                os.close(source)
+                os.close(target)
+
+        return step
+
+    @staticmethod
+    def _open_content(node: Inode) -> int:
+        place = node.content if node.is_metacopy else node.place
+        if place is None:
+            raise OSError(errno.EIO, "the content of this file is missing in the layers beneath")
+        return place.directory.open(place.name, os.O_RDONLY)
+
+    def _finish(self, node: Inode, staged: bytes, shown: Attributes, *, content: bool) -> None:
+        """Give the staged file attributes, marks and times. Content first: writing would clear capabilities."""
+        upper, work = self._upper, self._upper.work
+        upper.metadata.copy_xattrs(*node.place, work, staged)
+        if node.type_bits != stat.S_IFLNK:
+            self._restore_mode(staged, shown)
+        if not content:
+            self._mark_metacopy(staged, shown)
+        key = self._link_key(node)
+        upper.set_mark(work, staged, private_xattrs.ORIGIN, Origin(node.number, key, node.lower_links).text())
+        set_times(work, staged, shown.atime_ns, shown.mtime_ns)
+
+    def _mark_metacopy(self, staged: bytes, shown: Attributes) -> None:
+        work = self._upper.work
+        fd = work.open(staged, os.O_WRONLY)
+        try:
+            os.ftruncate(fd, shown.size)
+        finally:
+            os.close(fd)
+        if not self._upper.set_mark(work, staged, private_xattrs.METACOPY, b""):
+            raise OSError(errno.EOPNOTSUPP, "the upper can't keep the mark of a metacopy")
+
+    def _link_key(self, node: Inode) -> bytes | None:
+        """Give the index's key of a lower file with several names."""
+        if node.link_key is None:
+            links = node.place.directory.status(node.place.name).st_nlink
+            if links > 1:
+                node.link_key, node.lower_links = self._upper.links.key(*node.place), links
+        return node.link_key
+
+    def _put_file(self, node: Inode, staged: bytes, shown: Attributes) -> None:
+        """Put the staged file at the name by which it is known; one with several lower names into the index first."""
+        parent, name, key = node.parent, node.name, node.link_key
+        if key is not None:
+            self._upper.links.adopt(key, staged, node.lower_links)
+            if parent is not None:
+                self.link_at_lower_name(node, parent, name)
+        elif parent is not None and not node.unlinked:
+            self._put(staged, parent, name, is_directory=False)
+            self._note(parent, name, shown.mode, self._status(parent, name).st_ino)
+        else:
+            node.parked = True
+            node.unlinked = True
+            node.place = Place(self._upper.work, staged)
+
+    def link_at_lower_name(self, node: Inode, parent: DirectoryInode, name: bytes) -> None:
+        """Give the indexed file a name of the upper in the place of the lower name that shows there."""
+        assert parent.upper is not None
+        assert node.link_key is not None
+        upper, key = self._upper, node.link_key
+        before = parent.upper.status()
+        with upper.links.change(key, node.lower_links, hidden=1, upper=1):
+            upper.link(upper.links.directory, key, parent.upper, name, over_whiteout=False)
+        keep_times(parent.upper, before)
+        self._note(parent, name, node.type_bits, node.real.inode)
+
+    @staticmethod
+    def _status(parent: DirectoryInode, name: bytes) -> os.stat_result:
+        assert parent.upper is not None
+        return parent.upper.status(name)
+
+    def _become_upper(self, node: Inode, shown: Attributes, *, content: bool) -> None:
+        if node.link_key is not None:
+            place = Place(self._upper.links.directory, node.link_key)
+        elif node.parked:
+            place = node.place
+        else:
+            assert node.parent is not None
+            assert node.parent.upper is not None
+            place = Place(node.parent.upper, node.name)
+        if not content and not node.is_metacopy:
+            node.content = node.place
+            node.lower_path = node.parent.lower_path + b"/" + node.name if node.parent is not None else b""
+        node.is_metacopy = not content
+        if content:
+            node.content = None
+        node.lower = node.real
+        node.place, node.in_upper = place, True
+        self._nodes.files.drop(node.number)
+        attributes, marks = place.directory.examine(place.name)
+        node.ownership = marks.ownership
+        self._nodes.table.move(node, Identity(attributes.dev, attributes.ino))
+        assert attributes.type_bits == shown.type_bits
+
+    def before_move(self, node: Inode) -> Operation[None]:
+        """Let a file of the upper take another name: a metacopy first records where its content is beneath.
+
+        Where the record would be longer than overlayfs reads, the content is copied up instead.
+        """
+        if not node.is_metacopy:
+            return
+        if not 0 < len(node.lower_path) <= REDIRECT_MAX:
+            yield from self._content_of_metacopy(node, None)
+        elif not self._upper.set_mark(*node.place, private_xattrs.REDIRECT, node.lower_path):
+            raise OSError(errno.EOPNOTSUPP, "the upper can't keep the redirect of a metacopy")
+
+    def _content_of_metacopy(self, node: Inode, size: int | None) -> Operation[None]:
+        """Bring the content to the metadata that are in the upper; the mark goes last, so a crash shows the old."""
+        shown = self._nodes.attributes(node)
+        step = self._copying(node, node.place, shown, shown.size if size is None else min(size, shown.size))
+        node.copying = Gate()
+        try:
+            yield step
+            self._upper.remove_mark(*node.place, private_xattrs.METACOPY)
+            self._upper.remove_mark(*node.place, private_xattrs.REDIRECT)
+        finally:
+            gate, node.copying = node.copying, None
+            gate.open()
+        node.is_metacopy, node.content = False, None
+        self._nodes.files.drop(node.number)

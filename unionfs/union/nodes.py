@@ -1,0 +1,303 @@
+"""Finding the inode behind a name, and what it shows.
+
+Owns the way from a directory and a name to an inode (lookup order, hard links, numbers) and the end of an inode when
+the kernel forgets it. Changes nothing that a program could see.
+"""
+
+import errno
+import os
+import stat
+
+from unionfs.layer.attributes import Attributes
+from unionfs.layer.directory import Directory
+from unionfs.layer.entry import Entry, Kind
+from unionfs.layer.marks import NO_MARKS, Marks
+from unionfs.layer.upper import Upper
+from unionfs.union.contents import Contents
+from unionfs.union.inode import AnyInode, DirectoryInode, Identity, Inode, Place
+from unionfs.union.lowers import Lowers
+from unionfs.union.open_files import OpenFiles
+from unionfs.union.origin import Origin
+from unionfs.union.table import ROOT, InodeTable
+
+
+def lower_path(parent: DirectoryInode, name: bytes, marks: Marks) -> bytes:
+    """Give where *name* in *parent*, which has *marks*, goes on beneath, from the root of the lowers."""
+    if marks.redirect is None:
+        return parent.lower_path + b"/" + name
+    return marks.redirect if marks.redirect.startswith(b"/") else parent.lower_path + b"/" + marks.redirect
+
+
+class Nodes:
+    """The inodes of one mount."""
+
+    def __init__(self, upper: Upper | None, lowers: Lowers, files: OpenFiles) -> None:
+        self.upper = upper
+        self.lowers = lowers
+        self.files = files
+        self.table = InodeTable()
+        self.root = self._make_root()
+
+    def _make_root(self) -> DirectoryInode:
+        upper = None if self.upper is None else self.upper.root
+        lowers = self.lowers.roots()
+        if upper is not None and upper.is_opaque(upper.marks()):
+            lowers = ()
+        top = upper or lowers[0]
+        status = top.status()
+        root = DirectoryInode(ROOT, Identity(status.st_dev, status.st_ino), upper, lowers, b"")
+        for directory in (*([upper] if upper else ()), *lowers):
+            self.table.know_device(directory.tree.device)
+        root.ownership = top.marks().ownership
+        root.lookups = 1
+        self.table.add(root)
+        return root
+
+    # From a name to an inode.
+
+    def get(self, number: int) -> AnyInode:
+        """Give the inode *number*.
+
+        Raises:
+            OSError: ESTALE when no such inode is known.
+        """
+        node = self.table.get(number)
+        if node is None:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return node
+
+    def directory(self, number: int) -> DirectoryInode:
+        """Give the directory *number*.
+
+        Raises:
+            OSError: ESTALE, or ENOTDIR when it is something else.
+        """
+        node = self.get(number)
+        if not isinstance(node, DirectoryInode):
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        return node
+
+    def contents(self, directory: DirectoryInode) -> Contents:
+        """Give the names of *directory*, scanned once.
+
+        Raises:
+            OSError: ENOENT when it was removed, or a layer can't be read.
+        """
+        if directory.removed is not None:
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if directory.contents is None:
+            directory.contents = Contents(directory.upper, directory.lowers)
+        return directory.contents
+
+    def child(self, parent: DirectoryInode, name: bytes) -> AnyInode | None:
+        """Give the inode that *name* in *parent* stands for, or None.
+
+        Raises:
+            OSError: ESTALE when a layer changed underneath, EIO for marks that aren't valid, and what reading gives.
+        """
+        known = parent.children.get(name)
+        if known is not None:
+            return known
+        contents = self.contents(parent)
+        entry = contents.get(name)
+        if entry is None:
+            return None
+        if entry.kind is Kind.DIR:
+            node: AnyInode = self._load_directory(parent, contents, name)
+        else:
+            node = self._load_file(parent, entry, name, in_upper=name in contents.upper)
+        parent.attach(name, node)
+        return node
+
+    def existing(self, parent: DirectoryInode, name: bytes) -> AnyInode:
+        """Give the inode that *name* in *parent* stands for.
+
+        Raises:
+            OSError: ENOENT when there is none.
+        """
+        node = self.child(parent, name)
+        if node is None:
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+        return node
+
+    def _load_directory(self, parent: DirectoryInode, contents: Contents, name: bytes) -> DirectoryInode:
+        upper = None
+        known = contents.lower_parents(name)
+        marks: Marks | None = None
+        if name in contents.upper and parent.upper is not None:
+            upper = parent.upper.child(name)
+            marks = upper.marks()
+        if marks is None:
+            lowers = self.lowers.directories(parent.lowers, name, known)
+        elif upper is not None and upper.is_opaque(marks):
+            lowers = ()
+        elif marks.redirect is None:
+            lowers = self.lowers.directories(parent.lowers, name, known) if known else ()
+        else:
+            parents, redirected = self.lowers.redirected(parent.lowers, marks.redirect, -1)
+            lowers = self.lowers.directories(parents, redirected)
+        return self._directory_inode(upper, lowers, lower_path(parent, name, marks or NO_MARKS))
+
+    def _directory_inode(self, upper: Directory | None, lowers: tuple[Directory, ...], path: bytes) -> DirectoryInode:
+        """Make the inode of a directory; its number is that of the topmost lower, so that copy-up doesn't change it."""
+        top = upper or lowers[0]
+        attributes, marks = top.examine()
+        if not attributes.is_directory:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        real = Identity(attributes.dev, attributes.ino)
+        numbered = real
+        if upper is not None and lowers:
+            status = lowers[0].status()
+            numbered = Identity(status.st_dev, status.st_ino)
+        number = self.table.free_number(self.table.natural_number(numbered))
+        node = DirectoryInode(number, real, upper, lowers, path)
+        node.ownership = marks.ownership
+        self.table.add(node)
+        return node
+
+    def _load_file(self, parent: DirectoryInode, entry: Entry, name: bytes, *, in_upper: bool) -> Inode:
+        place = Place(entry.directory, name)
+        attributes, marks = place.directory.examine(name)
+        if attributes.is_directory:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        real = Identity(attributes.dev, attributes.ino)
+        known = self.table.find(real)
+        if isinstance(known, Inode):
+            self._find_again(known, place, in_upper=in_upper)
+            return known
+        origin = Origin.parse(marks.origin) if in_upper else None
+        if origin is None and not in_upper and attributes.nlink > 1:
+            origin = self._origin_of_links(place, attributes)
+        if origin is not None and origin.link_key is not None and self._is_indexed(origin.link_key):
+            return self._load_linked(parent, name, origin, attributes)
+        wanted = origin.number if origin is not None else self.table.natural_number(real)
+        node = Inode(self.table.free_number(wanted), real, place, attributes.type_bits, in_upper=in_upper)
+        if origin is not None and not in_upper:
+            node.link_key, node.lower_links = origin.link_key, origin.links
+        self._note_marks(parent, name, node, marks)
+        self.table.add(node)
+        return node
+
+    def _find_again(self, node: Inode, place: Place, *, in_upper: bool) -> None:
+        """Take a further name as the place of a file that had to be parked, and so had no name."""
+        if in_upper and node.parked and self.upper is not None:
+            self.upper.discard(node.place.name)
+            node.place, node.parked, node.unlinked = place, False, False
+
+    def _is_indexed(self, key: bytes) -> bool:
+        return self.upper is not None and key in self.upper.links
+
+    def _origin_of_links(self, place: Place, attributes: Attributes) -> Origin | None:
+        """Give what the index needs to know of a lower file with several names, once the index holds anything."""
+        if self.upper is None or not self.upper.links:
+            return None
+        number = self.table.natural_number(Identity(attributes.dev, attributes.ino))
+        return Origin(number, self.upper.links.key(*place), attributes.nlink)
+
+    def _load_linked(self, parent: DirectoryInode, name: bytes, origin: Origin, found: Attributes) -> Inode:
+        """Give the inode of a file that the index holds: it is reached there, whichever name led to it."""
+        assert self.upper is not None
+        assert origin.link_key is not None
+        place = Place(self.upper.links.directory, origin.link_key)
+        attributes, marks = place.directory.examine(place.name)
+        real = Identity(attributes.dev, attributes.ino)
+        known = self.table.find(real)
+        if isinstance(known, Inode):
+            return known
+        node = Inode(self.table.free_number(origin.number), real, place, attributes.type_bits, in_upper=True)
+        node.link_key, node.lower_links = origin.link_key, origin.links
+        if found.ino != attributes.ino:
+            node.lower = Identity(found.dev, found.ino)
+        self._note_marks(parent, name, node, marks)
+        self.table.add(node)
+        return node
+
+    def _note_marks(self, parent: DirectoryInode, name: bytes, node: Inode, marks: Marks) -> None:
+        node.ownership = marks.ownership
+        if marks.metacopy and node.type_bits == stat.S_IFREG:
+            position = -1 if node.in_upper else node.place.directory.tree.position
+            node.is_metacopy = True
+            node.lower_path = lower_path(parent, name, marks)
+            node.content = self.lowers.content(parent.lowers, name, marks, position)
+
+    # What an inode shows.
+
+    def attributes(self, node: AnyInode) -> Attributes:
+        """Give what *node* shows now.
+
+        Raises:
+            OSError: what reaching it in its layer gives.
+        """
+        if isinstance(node, DirectoryInode):
+            return self._directory_attributes(node)
+        shown = Attributes(node.place.directory.status(node.place.name))
+        if node.ownership is not None:
+            node.ownership.apply(shown)
+        if node.content is not None:
+            shown.blocks = node.content.directory.status(node.content.name).st_blocks
+        shown.ino = node.number
+        shown.nlink = self.link_count(node, shown.nlink)
+        return shown
+
+    def _directory_attributes(self, node: DirectoryInode) -> Attributes:
+        if node.removed is not None:
+            return node.removed
+        shown = Attributes(node.place.directory.status())
+        if node.ownership is not None:
+            node.ownership.apply(shown)
+        shown.ino = node.number
+        if node.is_merged:
+            # As overlayfs shows it: the sub-directories of several layers aren't counted.
+            shown.nlink = 1
+        return shown
+
+    def link_count(self, node: Inode, on_disk: int) -> int:
+        """Give the link count that *node* shows, whose file has *on_disk* names of which some may be ours."""
+        if node.link_key is not None and self.upper is not None:
+            return self.upper.links.counts(node.link_key, node.lower_links).shown
+        if node.unlinked and not node.parked:
+            return 0
+        return on_disk - node.parked
+
+    # The end of an inode.
+
+    def forget(self, node: AnyInode, lookups: int) -> None:
+        """The kernel drops *lookups* of its references to *node*."""
+        node.lookups -= lookups
+        self.drop_if_unknown(node)
+
+    def drop_if_unknown(self, node: AnyInode) -> None:
+        """Drop *node*, and then its ancestors, where neither the kernel nor a known child needs them."""
+        while node.lookups <= 0 and node is not self.root and self.table.get(node.number) is node:
+            if isinstance(node, DirectoryInode):
+                if node.children:
+                    return
+                self._drop_directory(node)
+            elif node.copying is not None:
+                return
+            else:
+                self._drop_file(node)
+            parents = [parent for parent, _ in node.names()]
+            for parent, name in node.names():
+                parent.detach(name, node)
+            for parent in parents[1:]:
+                self.drop_if_unknown(parent)
+            if not parents:
+                return
+            node = parents[0]
+
+    def _drop_directory(self, node: DirectoryInode) -> None:
+        self.table.remove(node)
+        for directory in (*([node.upper] if node.upper else ()), *node.lowers):
+            directory.tree.descriptors.drop(directory)
+
+    def _drop_file(self, node: Inode) -> None:
+        self.table.remove(node)
+        self.files.drop(node.number)
+        if self.upper is None:
+            return
+        if node.parked:
+            self.upper.discard(node.place.name)
+        key = node.link_key
+        if key is not None and self.upper.links.counts(key, node.lower_links).shown <= 0:
+            self.upper.links.forget(key)

@@ -1,0 +1,57 @@
+"""How an operation that may block is written, and how it is run.
+
+An operation is a generator. It yields either a *step*, a callable that may block and that touches descriptors but no
+table of the union, and is resumed with the step's result (or has its exception thrown in); or a ``Gate``, and is
+resumed when the gate opens. A transport runs steps in a worker while it goes on serving; ``run`` runs them in place.
+"""
+
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Step = Callable[[], Any]
+
+
+class Gate:
+    """Holds back the operations that must not go on before another one is finished."""
+
+    __slots__ = ("_waiters",)
+
+    def __init__(self) -> None:
+        self._waiters: list[Callable[[], None]] = []
+
+    def wait(self, waiter: Callable[[], None]) -> None:
+        """Call *waiter* when the gate opens."""
+        self._waiters.append(waiter)
+
+    def open(self) -> None:
+        """Let everyone go on."""
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter()
+
+
+Operation = Generator[Step | Gate, Any, T]
+
+
+def run(operation: Operation[T]) -> T:
+    """Run *operation* to its end, its blocking steps in place.
+
+    Raises:
+        OSError: the operation failed.
+        RuntimeError: it waits for another operation, which in place can't go on.
+    """
+    try:
+        step = next(operation)
+        while True:
+            if isinstance(step, Gate):
+                raise RuntimeError("the operation waits for another one that isn't finished")
+            try:
+                result = step()
+            except OSError as error:
+                step = operation.throw(error)
+            else:
+                step = operation.send(result)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value

@@ -1,0 +1,93 @@
+"""Inode numbers, and the inodes that the kernel knows by them.
+
+Owns how a number is made. It is the number on disk, where that is unique in the stack: inodes of the first file system
+keep theirs, those of another get its place in the high bits. A copied-up file keeps its lower's number, which the
+upper records. What can't be numbered so gets a spare number, which no file system of the stack can show.
+"""
+
+from collections.abc import Iterator
+
+from unionfs.union.inode import AnyInode, DirectoryInode, Identity
+
+ROOT = 1
+_DEVICE_SHIFT = 56
+_MAX_DEVICES = 32
+_SPARE = 1 << 62
+
+
+class InodeTable:
+    """Inodes by number, and by what they are on disk where the number doesn't tell."""
+
+    def __init__(self) -> None:
+        self._by_number: dict[int, AnyInode] = {}
+        self._by_identity: dict[Identity, AnyInode] = {}
+        self._devices: dict[int, int] = {}
+        self._next_spare = _SPARE
+
+    def know_device(self, device: int) -> None:
+        """Give *device* its place among the file systems of the stack, in the order of the calls."""
+        self._devices.setdefault(device, len(self._devices))
+
+    def natural_number(self, identity: Identity) -> int | None:
+        """Give the number that *identity* has by itself, or None where it can't be told apart so."""
+        place = self._devices.get(identity.device, _MAX_DEVICES)
+        if place >= _MAX_DEVICES or not ROOT < identity.inode < 1 << _DEVICE_SHIFT:
+            return None
+        return place << _DEVICE_SHIFT | identity.inode
+
+    def free_number(self, wanted: int | None) -> int:
+        """Give *wanted*, unless it is another inode's now; then a spare one."""
+        if wanted is not None and wanted != ROOT and wanted not in self._by_number:
+            return wanted
+        while self._next_spare in self._by_number:
+            self._next_spare += 1
+        self._next_spare += 1
+        return self._next_spare - 1
+
+    def find(self, identity: Identity) -> AnyInode | None:
+        """Give the known inode that is *identity* on disk, or that was copied up from it."""
+        known = self._by_identity.get(identity)
+        if known is None:
+            number = self.natural_number(identity)
+            candidate = None if number is None else self._by_number.get(number)
+            if candidate is not None and identity in (candidate.real, getattr(candidate, "lower", None)):
+                known = candidate
+        return known
+
+    def add(self, node: AnyInode) -> None:
+        """Know *node* by its number."""
+        self._by_number[node.number] = node
+        self._index(node)
+
+    def _index(self, node: AnyInode) -> None:
+        if self.natural_number(node.real) != node.number:
+            self._by_identity[node.real] = node
+
+    def move(self, node: AnyInode, real: Identity) -> None:
+        """Note that *node* is *real* on disk from now on."""
+        if self._by_identity.get(node.real) is node:
+            del self._by_identity[node.real]
+        node.real = real
+        self._index(node)
+
+    def remove(self, node: AnyInode) -> None:
+        """Forget *node*."""
+        if self._by_number.get(node.number) is node:
+            del self._by_number[node.number]
+        if self._by_identity.get(node.real) is node:
+            del self._by_identity[node.real]
+
+    def get(self, number: int) -> AnyInode | None:
+        """Give the inode *number*, or None."""
+        return self._by_number.get(number)
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    def __iter__(self) -> Iterator[AnyInode]:
+        return iter(self._by_number.values())
+
+    @property
+    def directories(self) -> int:
+        """How many of the inodes are directories."""
+        return sum(isinstance(node, DirectoryInode) for node in self)

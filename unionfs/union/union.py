@@ -1,0 +1,262 @@
+"""The union as a transport sees it: every operation by inode number and name.
+
+Owns the translation of numbers to inodes and the refusal of changes on a read-only mount. What an operation does is in
+the module named after it.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from unionfs.layer.attributes import Attributes
+from unionfs.layer.directory import Directory
+from unionfs.layer.upper import Upper
+from unionfs.layer.whiteout import NAME_MAX
+from unionfs.union.changes import Change, Changes
+from unionfs.union.content import Content
+from unionfs.union.copy_up import CopyUp
+from unionfs.union.creation import Caller, Creation
+from unionfs.union.inode import AnyInode, DirectoryInode, Inode
+from unionfs.union.lowers import Lowers
+from unionfs.union.nodes import Nodes
+from unionfs.union.open_files import OpenFiles
+from unionfs.union.removal import Removal
+from unionfs.union.renaming import Renaming
+from unionfs.union.step import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a union behaves.
+
+    ``redirect``: directories of the layers beneath can be renamed. ``follow_redirects``: redirects are read.
+    ``metacopy``: a change of metadata leaves the content beneath. ``volatile``: nothing is synced. ``acl``: access
+    lists are kept. ``open_files``: how many descriptors of regular files are kept open.
+    """
+
+    redirect: bool = False
+    follow_redirects: bool = True
+    metacopy: bool = False
+    volatile: bool = False
+    acl: bool = True
+    open_files: int = 256
+
+
+class _Writers:
+    """What changes the upper; a read-only mount has none."""
+
+    def __init__(self, nodes: Nodes, upper: Upper, settings: Settings) -> None:
+        self.copy_up = CopyUp(nodes, upper, metacopy=settings.metacopy, volatile=settings.volatile)
+        self.creation = Creation(nodes, upper, self.copy_up)
+        self.removal = Removal(nodes, upper, self.copy_up)
+        self.renaming = Renaming(nodes, upper, self.copy_up, self.removal, redirect=settings.redirect)
+
+
+class Union:
+    """A stack of layers with, or without, an upper."""
+
+    def __init__(self, upper: Upper | None, lowers: Sequence[Directory], settings: Settings) -> None:
+        self.settings = settings
+        self.files = OpenFiles(settings.open_files)
+        self.nodes = Nodes(upper, Lowers(lowers, follow_redirects=settings.follow_redirects), self.files)
+        self._writers = None if upper is None else _Writers(self.nodes, upper, settings)
+        copy_up = None if self._writers is None else self._writers.copy_up
+        self._content = Content(self.nodes, upper, copy_up, volatile=settings.volatile)
+        self._changes = Changes(self.nodes, upper, copy_up, self._content, acl_enabled=settings.acl)
+        self._upper = upper
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether there is no upper, so that every change is refused with EROFS."""
+        return self._writers is None
+
+    def _writable(self) -> _Writers:
+        if self._writers is None:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return self._writers
+
+    # Finding.
+
+    def lookup(self, parent: int, name: bytes) -> Attributes | None:
+        """Give what *name* in *parent* shows and remember that the kernel knows it; None where nothing is.
+
+        Raises:
+            OSError: ENAMETOOLONG, ENOTDIR, ESTALE, and what reading the layers gives.
+        """
+        if len(name) > NAME_MAX:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        directory = self.nodes.directory(parent)
+        if directory.removed is not None:
+            return None
+        if name in (b".", b".."):
+            node: AnyInode | None = directory if name == b"." else directory.parent or directory
+        else:
+            node = self.nodes.child(directory, name)
+        return None if node is None else self.remember(node)
+
+    def remember(self, node: AnyInode) -> Attributes:
+        """Count one reference of the kernel to *node*, and give what it shows."""
+        shown = self.nodes.attributes(node)
+        node.lookups += 1
+        return shown
+
+    def forget(self, number: int, lookups: int) -> None:
+        """The kernel drops *lookups* of its references to the inode *number*."""
+        node = self.nodes.table.get(number)
+        if node is not None:
+            self.nodes.forget(node, lookups)
+
+    def getattr(self, number: int) -> Attributes:
+        """Give what the inode *number* shows."""
+        return self.nodes.attributes(self.nodes.get(number))
+
+    def readlink(self, number: int) -> bytes:
+        """Give the target of a symbolic link.
+
+        Raises:
+            OSError: EINVAL when it is something else.
+        """
+        node = self.nodes.get(number)
+        if not isinstance(node, Inode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return node.place.directory.readlink(node.place.name)
+
+    def entries(self, number: int, cookie: int) -> Iterator[tuple[bytes, int, AnyInode]]:
+        """Give name, cookie and inode of the entries behind *cookie*; 0 starts with ``.`` and ``..``.
+
+        An entry that vanished from its layer meanwhile is left out.
+
+        Raises:
+            OSError: ENOTDIR, and what reading the layers gives.
+        """
+        directory = self.nodes.directory(number)
+        if directory.removed is not None:
+            return
+        if cookie < 1:
+            yield b".", 1, directory
+        if cookie < 2:
+            yield b"..", 2, directory.parent or directory
+        for name, place in self.nodes.contents(directory).listing.after(cookie):
+            try:
+                node = self.nodes.child(directory, name)
+            except FileNotFoundError:
+                continue
+            if node is not None:
+                yield name, place, node
+
+    def statfs(self) -> os.statvfs_result:
+        """Give the numbers of the upper's file system, or of the topmost layer's."""
+        return os.fstatvfs(self.nodes.root.place.directory.fd())
+
+    # Content.
+
+    def _file(self, number: int) -> Inode:
+        node = self.nodes.get(number)
+        if not isinstance(node, Inode):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        return node
+
+    def open(self, number: int, flags: int) -> Operation[None]:
+        """Prepare the file for being used as *flags* say; never needed for what follows to be right."""
+        return self._content.open(self._file(number), flags)
+
+    def read(self, number: int, offset: int, size: int) -> Operation[bytes]:
+        """Read up to *size* bytes from *offset*."""
+        return self._content.read(self._file(number), offset, size)
+
+    def write(self, number: int, offset: int, content: bytes, *, keep_set_id: bool) -> Operation[int]:
+        """Write *content* at *offset*; give the number of bytes written."""
+        return self._content.write(self._file(number), offset, content, keep_set_id=keep_set_id)
+
+    def fsync(self, number: int, *, content_only: bool) -> Operation[None]:
+        """Have the file on the device, and its names."""
+        return self._content.sync(self._file(number), content_only=content_only)
+
+    def fsyncdir(self, number: int) -> Operation[None]:
+        """Have the directory's names on the device."""
+        return self._content.sync_inode_directory(self.nodes.directory(number))
+
+    # Changes.
+
+    def setattr(self, number: int, change: Change, *, keep_set_id: bool) -> Operation[Attributes]:
+        """Change attributes, and give what the inode shows then."""
+        self._writable()
+        node = self.nodes.get(number)
+        yield from self._changes.change(node, change, keep_set_id=keep_set_id)
+        return self.nodes.attributes(node)
+
+    def create(
+        self, parent: int, name: bytes, mode: int, caller: Caller, *, rdev: int = 0, target: bytes = b""
+    ) -> Attributes:
+        """Make an entry of the type in *mode*, remembered as by ``lookup``; give what it shows."""
+        writers = self._writable()
+        return self.remember(
+            writers.creation.make(self.nodes.directory(parent), name, mode, caller, rdev=rdev, target=target)
+        )
+
+    def link(self, number: int, parent: int, name: bytes) -> Operation[Attributes]:
+        """Give a file a further name, remembered as by ``lookup``; give what the file shows then."""
+        writers = self._writable()
+        node = self.nodes.get(number)
+        if not isinstance(node, Inode):
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        yield from writers.creation.link(node, self.nodes.directory(parent), name)
+        return self.remember(node)
+
+    def unlink(self, parent: int, name: bytes) -> Operation[None]:
+        """Remove a name of a file."""
+        return self._writable().removal.unlink(self.nodes.directory(parent), name)
+
+    def rmdir(self, parent: int, name: bytes) -> None:
+        """Remove a directory that shows nothing."""
+        self._writable().removal.rmdir(self.nodes.directory(parent), name)
+
+    def rename(self, parent: int, name: bytes, new_parent: int, new_name: bytes, flags: int) -> Operation[None]:
+        """Rename an entry."""
+        renaming = self._writable().renaming
+        return renaming.rename(self.nodes.directory(parent), name, self.nodes.directory(new_parent), new_name, flags)
+
+    # Extended attributes.
+
+    def getxattr(self, number: int, name: bytes) -> bytes:
+        """Give the value of an attribute."""
+        return self._changes.get_xattr(self.nodes.get(number), name)
+
+    def listxattr(self, number: int, may_see_trusted: Callable[[], bool]) -> list[bytes]:
+        """Give the names of the attributes."""
+        return self._changes.list_xattrs(self.nodes.get(number), may_see_trusted)
+
+    def setxattr(self, number: int, name: bytes, value: bytes, flags: int) -> Operation[None]:
+        """Set an attribute."""
+        self._writable()
+        return self._changes.set_xattr(self.nodes.get(number), name, value, flags)
+
+    def removexattr(self, number: int, name: bytes) -> Operation[None]:
+        """Remove an attribute."""
+        self._writable()
+        return self._changes.remove_xattr(self.nodes.get(number), name)
+
+    # The end.
+
+    def close(self) -> None:
+        """Close every descriptor of the union's own."""
+        self.files.close()
+        for node in (self.nodes.root,):
+            for directory in (*([node.upper] if node.upper else ()), *node.lowers):
+                directory.tree.descriptors.close()
+
+    def statistics(self) -> dict[str, int]:
+        """Give the counts that the log shows on request."""
+        return {
+            "inodes": len(self.nodes.table),
+            "directories": self.nodes.table.directories,
+            "open files": len(self.files),
+            "regular files": sum(
+                isinstance(node, Inode) and node.type_bits == stat.S_IFREG for node in self.nodes.table
+            ),
+        }
+
+
+__all__ = ["Caller", "Change", "DirectoryInode", "Settings", "Union"]

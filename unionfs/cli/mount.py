@@ -1,0 +1,99 @@
+"""``unionfs mount``: the command line, read with the standard library alone so that it starts at once."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+from unionfs.cli.arguments import Parser, UsageError
+from unionfs.cli.report import escape
+from unionfs.mount import session, table
+from unionfs.mount.options import MountOptions, Setting, parse_settings, split_option_string
+from unionfs.mount.session import ProcessOptions, Stack
+
+DESCRIPTION = """\
+Mount the lower directories, the first being the topmost, and above them an upper that takes every change;
+without an upper the mount is read-only. The command returns as soon as the mount answers. Set-id bits and
+device files have no effect in it, unless -o suid,dev is given. Without arguments, list what is mounted."""
+EPILOG = r"""
+options for -o, separated by commas; in a path, a comma, colon or backslash has a backslash before it:
+  lowerdir=A:B           the lower directories, the topmost first
+  upperdir=U,workdir=W   the upper, and a directory on the same file system that is its own
+  ro                     take no changes, even with an upper
+  suid,dev,noexec        the flags of mount(8); nosuid,nodev,exec are the default
+  allow_other            let other users in (always so when root mounts)
+  redirect_dir=on|off|follow|nofollow  metacopy=on|off  userxattr  volatile
+                         as in the kernel's overlayfs
+  noacl                  no POSIX ACLs
+  fsname=NAME            the source that the mount table shows
+
+examples:
+  unionfs mount -o lowerdir=/layers/app:/layers/base /mnt
+  unionfs mount -o lowerdir=/layers/base,upperdir=/tmp/u,workdir=/tmp/w /mnt
+  unionfs mount --lower /layers/app --lower /layers/base --upper /tmp/u --work /tmp/w /mnt"""
+
+_OPTION_STRING = "-o"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Mount as *arguments* say, or list what is mounted when they name no mountpoint and no option."""
+    given = _build_parser().parse_args(arguments)
+    if given.mountpoint is None:
+        if given.settings:
+            raise UsageError("the mountpoint is missing; 'unionfs mount --help' says more")
+        _list_mounts()
+        return 0
+    process = ProcessOptions(
+        foreground=given.foreground,
+        log_file=None if given.log is None else os.fsencode(given.log),
+        debug=given.debug,
+    )
+    options = parse_settings(_settings(given.settings))
+    return session.run(os.fsencode(given.mountpoint), options, process, _open_stack)
+
+
+def _open_stack(options: MountOptions) -> Stack:
+    from unionfs.mount.stack import UnionStack  # noqa: PLC0415 - loaded only by the process that serves
+
+    return UnionStack(options)
+
+
+def _build_parser() -> Parser:
+    parser = Parser("mount", DESCRIPTION, EPILOG)
+    parser.add_argument("mountpoint", metavar="MOUNTPOINT", nargs="?")
+    for flag, name, value, about in (
+        ("-o", _OPTION_STRING, "OPTIONS", "mount options, see below; may be repeated"),
+        ("--lower", "lowerdir+", "DIR", "one lower directory, below those before it; may be repeated"),
+        ("--upper", "upperdir", "DIR", "the upper directory"),
+        ("--work", "workdir", "DIR", "the upper's work directory"),
+    ):
+        parser.add_argument(
+            flag,
+            dest="settings",
+            action="append",
+            type=partial(_named, name),
+            metavar=value,
+            help=about,
+            default=[],
+        )
+    parser.add_argument("-f", "--foreground", action="store_true", help="stay in the foreground, log to stderr")
+    parser.add_argument("--log", metavar="FILE", help="append the log to FILE instead of sending it to syslog")
+    return parser
+
+
+def _named(name: str, value: str) -> Setting:
+    return name, value
+
+
+def _settings(given: Iterable[Setting]) -> Iterator[Setting]:
+    """Give the settings in the order of the command line; a path that is its own argument has no escapes."""
+    for name, value in given:
+        if name == _OPTION_STRING:
+            yield from split_option_string(value or "")
+        else:
+            yield name, (value or "").replace("\\", "\\\\")
+
+
+def _list_mounts() -> None:
+    for mount in table.our_mounts():
+        source, mountpoint = os.fsdecode(mount.source), os.fsdecode(mount.mountpoint)
+        print(escape(f"{source} on {mountpoint} type {mount.file_system_type} ({mount.options})"))

@@ -43,6 +43,15 @@ sys.exit(code)
 """
 
 
+def runs(pid: int) -> bool:
+    """Tell whether the process has not ended, whether or not its parent has noticed."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
 class Session:
     """A mount at ``mountpoint`` whose daemon is known by what it wrote."""
 
@@ -74,11 +83,7 @@ class Session:
 
     @property
     def running(self) -> bool:
-        try:
-            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
-            return False
-        return state != "Z"
+        return runs(self.pid)
 
 
 @pytest.fixture
@@ -169,7 +174,7 @@ def test_a_signal_takes_away_its_own_mount_and_no_other(session: Session) -> Non
         os.kill(first, signal.SIGTERM)
     finally:
         os.kill(first, signal.SIGCONT)
-    wait_for(lambda: not Path(f"/proc/{first}").exists())
+    wait_for(lambda: not runs(first))
     assert is_mounted(session.mountpoint)
 
 

@@ -25,7 +25,7 @@ STATX_BASIC_STATS = 0x7FF
 STATX_BTIME = 0x800
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-for _name in ("getdents64", "copy_file_range", "tee", "name_to_handle_at"):
+for _name in ("getdents64", "tee", "lgetxattr", "llistxattr"):
     getattr(_LIBC, _name).restype = ctypes.c_ssize_t
 
 
@@ -64,6 +64,18 @@ def fallocate(descriptor: int, mode: int, offset: int, length: int) -> None:
 def tee(source: int, destination: int, length: int) -> int:
     """Duplicate pipe content."""
     return _checked(_LIBC.tee(source, destination, ctypes.c_size_t(length), 0))
+
+
+def getxattr_size(path: Path, name: str, size: int) -> int:
+    """Call lgetxattr(2) with a buffer of ``size`` bytes, where 0 asks for the value's length."""
+    buffer = ctypes.create_string_buffer(max(size, 1))
+    return _checked(_LIBC.lgetxattr(os.fsencode(path), os.fsencode(name), buffer, ctypes.c_size_t(size)), path)
+
+
+def listxattr_size(path: Path, size: int) -> int:
+    """Call llistxattr(2) with a buffer of ``size`` bytes, where 0 asks for the list's length."""
+    buffer = ctypes.create_string_buffer(max(size, 1))
+    return _checked(_LIBC.llistxattr(os.fsencode(path), buffer, ctypes.c_size_t(size)), path)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """One mount from start to end, by real processes: an empty file system stands where the union will be."""
 
+import errno
 import os
 import re
 import signal
@@ -157,8 +158,10 @@ def test_a_second_signal_aborts(session: Session) -> None:
         wait_for(lambda: not is_mounted(session.mountpoint))
         os.kill(session.pid, signal.SIGTERM)
         wait_for(lambda: not session.running)
-        with pytest.raises(OSError, match="Transport endpoint is not connected"):
+        with pytest.raises(OSError) as refused:
             os.fstatvfs(directory)
+        # Until the last thread of the daemon is gone, a request is still taken, and aborted.
+        assert refused.value.errno in (errno.ENOTCONN, errno.ECONNABORTED)
     finally:
         os.close(directory)
 

@@ -10,13 +10,13 @@ import lzma
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 import zstandard
-from isal import igzip_lib
 
-from unionfs.archive import zstd_frames
+from unionfs.archive import gzip_member, zstd_frames
 from unionfs.archive.error import ArchiveError
+from unionfs.archive.gzip_member import ISAL_ERROR, GzipMember
 from unionfs.archive.stream import ByteStream
 
 if TYPE_CHECKING:
@@ -60,9 +60,7 @@ class _Format:
     """Zero bytes may follow a member in multiples of this; 0 if none may."""
 
 
-# The stub of isal gives the exception's class as if it were one of its instances.
-_ISAL_ERROR = cast(type[Exception], igzip_lib.IsalError)
-_GZIP = _Format("gzip", lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP), (_ISAL_ERROR,), 0)
+_GZIP = _Format("gzip", GzipMember, (ISAL_ERROR,), 0)
 _BZIP2 = _Format("bzip2", bz2.BZ2Decompressor, (OSError, ValueError), 0)
 _XZ = _Format("xz", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_XZ_MEMORY), (lzma.LZMAError,), 4)
 
@@ -87,7 +85,7 @@ def is_compressed(stream: "Stream") -> bool:
 
 def _decoding(start: bytes) -> Callable[[ByteStream], ByteStream] | None:
     """Return what decodes a stream with these first bytes, or None for an unknown format."""
-    if start.startswith(b"\x1f\x8b\x08"):
+    if start.startswith(gzip_member.MAGIC):
         return partial(_Members, form=_GZIP)
     if start.startswith(b"BZh") and start[4:] in _BZIP2_BLOCKS:
         return partial(_Members, form=_BZIP2)

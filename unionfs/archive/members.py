@@ -10,7 +10,7 @@ from unionfs.archive.error import ArchiveError
 from unionfs.archive.limits import Limits
 from unionfs.archive.stream import CHUNK, Window
 from unionfs.image import shown
-from unionfs.tar import Entry, Kind, Reader, TarError
+from unionfs.tar import Entry, Kind, LimitError, Reader, TarError
 from unionfs.tar import Limits as TarLimits
 
 _BLOCK = 512
@@ -44,13 +44,18 @@ class Members:
         try:
             for entry in Reader(headers, tar_limits):
                 path = _path(entry.name)
-                if path is not None:
+                if path:
                     self._members[path] = _member(entry, path, headers.position)
                 if entry.kind is Kind.FILE and entry.sparse is None:
                     headers.pass_over(entry.size)
+        except LimitError as error:
+            if error.limit != "entries":
+                raise ArchiveError(str(error)) from None
+            raise ArchiveError(
+                f"its number of members is over the limit of {limits.members} (members)", "members"
+            ) from None
         except TarError as error:
-            limit = "members" if getattr(error, "limit", "") == "entries" else ""
-            raise ArchiveError(f"it is not a whole tar archive: {error}", limit) from None
+            raise ArchiveError(f"it is not a whole tar archive: {error}") from None
         self._descriptor = os.dup(descriptor)
 
     def open(self, path: str) -> Window:

@@ -1,6 +1,5 @@
 """One mount from start to end, by real processes: an empty file system stands where the union will be."""
 
-import errno
 import os
 import re
 import signal
@@ -158,10 +157,9 @@ def test_a_second_signal_aborts(session: Session) -> None:
         wait_for(lambda: not is_mounted(session.mountpoint))
         os.kill(session.pid, signal.SIGTERM)
         wait_for(lambda: not session.running)
-        with pytest.raises(OSError) as refused:
-            os.fstatvfs(directory)
         # Until the last thread of the daemon is gone, a request is still taken, and aborted.
-        assert refused.value.errno in (errno.ENOTCONN, errno.ECONNABORTED)
+        with pytest.raises(OSError, match="endpoint is not connected|connection abort"):
+            os.fstatvfs(directory)
     finally:
         os.close(directory)
 

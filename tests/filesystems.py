@@ -219,6 +219,20 @@ class Mounted:
         if attachment is not None:
             attachment.detach()
 
+    @property
+    def daemon(self) -> "subprocess.Popen[bytes]":
+        """The process that serves the mount. Raises LookupError where there is none."""
+        if not isinstance(self.attachment, _Daemon):
+            raise LookupError(f"{self.filesystem.name} has no daemon")
+        return self.attachment.process
+
+    def kill(self) -> None:
+        """Kill the daemon, as a crash would, and take away the dead mount."""
+        self.daemon.kill()
+        self.daemon.wait()
+        self.attachment = None
+        unmount_or_detach(self.root)
+
     def remount(self) -> None:
         """Unmount and mount again: what is seen now comes from the disk."""
         self.unmount()

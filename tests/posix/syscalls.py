@@ -129,6 +129,13 @@ def statx(path: Path, mask: int) -> Statx:
     return Statx(struct.unpack_from("=I", buffer)[0], seconds * 10**9 + nanoseconds)
 
 
+def statfs_type(path: Path) -> int:
+    """Return the magic number that statfs(2) gives."""
+    buffer = ctypes.create_string_buffer(256)
+    _checked(_LIBC.statfs(os.fsencode(path), buffer), path)
+    return int(struct.unpack_from("=q", buffer)[0])
+
+
 def file_handle(path: Path) -> bytes:
     """Return the type and bytes of the file handle that name_to_handle_at(2) gives."""
     size = 128

@@ -158,7 +158,7 @@ def test_a_second_signal_aborts(session: Session) -> None:
         os.kill(session.pid, signal.SIGTERM)
         wait_for(lambda: not session.running)
         # Until the last thread of the daemon is gone, a request is still taken, and aborted.
-        with pytest.raises(OSError, match="endpoint is not connected|connection abort"):
+        with pytest.raises(OSError, match=r"endpoint is not connected|connection abort"):
             os.fstatvfs(directory)
     finally:
         os.close(directory)

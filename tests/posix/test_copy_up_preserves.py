@@ -58,7 +58,7 @@ def test_a_file_keeps_owner_mode_times_and_xattrs(place: Place) -> None:
     assert path.read_bytes() == b"content"
 
 
-@row(bottom={"f": File(b"content", uid=11, gid=12)}, on=UNIONS)
+@row(own=True, options=("metacopy=off",), bottom={"f": File(b"content", uid=11, gid=12)}, on=UNIONS)
 def test_the_copy_on_disk_is_the_same_file_without_the_mount(place: Place) -> None:
     _touch_attributes(place / "f")
     copy, original = (place.upper / "f").stat(), (place.lowers["bottom"] / "f").stat()

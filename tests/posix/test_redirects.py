@@ -106,9 +106,12 @@ def test_a_malformed_redirect_is_an_error_of_its_directory_alone(place: Place) -
     on=UNIONS,
     bottom={"d/low": File()},
     middle={"d": redirected(b"/" + b"n" * 300), "d/own": File()},
+    expected={"kernel": 0, "default": EIO},
+    because="overlayfs looks the name up and finds nothing; to refuse it is to show no half of a directory",
 )
-def test_a_redirect_to_a_name_no_file_can_have_merges_with_nothing(place: Place) -> None:
-    assert place.names("d") == ["own"]
+def test_a_redirect_longer_than_a_name_is_refused_or_leads_nowhere(place: Place) -> None:
+    assert errno_of(os.listdir, place / "d") == place.expected
+    assert place.names() == ["d"]
 
 
 @row(

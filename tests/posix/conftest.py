@@ -4,13 +4,16 @@ Rows share one mount per module and file system, each in a directory of its own 
 advance; a row declared ``own`` has a mount to itself. When the rows of a shared mount are done it is mounted
 anew and must show the same tree, and its lower layers must be as they were.
 
-``POSIX_EMPTY_LOWERS=N`` puts N empty layers between each two lowers of the shared mounts.
+``POSIX_EMPTY_LOWERS=N`` puts N empty layers between each two lowers of the shared mounts. ``POSIX_DROP_CACHES=1`` makes
+the kernel forget what it knows every 100 ms, which must change nothing.
 """
 
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +49,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             f"{len(_not_on_this_kernel)} rows were checked against their written expectation alone: "
             f"overlayfs of Linux {'.'.join(map(str, _KERNEL))} doesn't show them yet"
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dropped_caches() -> Iterator[None]:
+    """Drop dentries, inodes and pages again and again, where that is asked for."""
+    if os.environ.get("POSIX_DROP_CACHES") != "1":
+        yield
+        return
+    ended = threading.Event()
+
+    def drop() -> None:
+        while not ended.wait(0.1):
+            Path("/proc/sys/vm/drop_caches").write_text("3", encoding="ascii")
+
+    dropping = threading.Thread(target=drop)
+    dropping.start()
+    yield
+    ended.set()
+    dropping.join()
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,12 @@ the ``.wh.`` form has no room.
 import os
 import shutil
 from errno import ELOOP, ENAMETOOLONG
+from pathlib import Path
 
+from tests.filesystems import FileSystem, scratch
 from tests.posix.place import Place
-from tests.posix.table import errno_of, row
-from tests.stacks import Directory, File, Symlink
+from tests.posix.table import UNIONS, errno_of, row
+from tests.stacks import Directory, File, Symlink, write
 
 LONG = "n" * 255
 ODD = [
@@ -77,12 +79,7 @@ def test_names_are_bytes(place: Place) -> None:
 @row(bottom={"d": Directory()})
 def test_a_path_longer_than_path_max_is_refused_and_reached_step_by_step(place: Place) -> None:
     assert errno_of(os.stat, f"{place.path}/" + "d/../" * 1000) == ENAMETOOLONG
-    descriptor = os.open(place / "d", os.O_RDONLY)
-    for _ in range(20):
-        os.mkdir(LONG, dir_fd=descriptor)
-        inner = os.open(LONG, os.O_RDONLY, dir_fd=descriptor)
-        os.close(descriptor)
-        descriptor = inner
+    descriptor = _descend(place / "d", create=True)
     try:
         file = os.open("deep", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor)
         os.write(file, b"5 kB down")
@@ -93,6 +90,45 @@ def test_a_path_longer_than_path_max_is_refused_and_reached_step_by_step(place: 
     finally:
         os.close(descriptor)
     shutil.rmtree(place / "d")
+
+
+@row(on=UNIONS)
+def test_a_lower_file_deeper_than_path_max_is_read_and_copied_up(filesystem: FileSystem) -> None:
+    with scratch() as directory:
+        write(directory, {name: Directory() for name in ("low", "up", "work", "mount")})
+        bottom = _descend(directory / "low", create=True)
+        file = os.open("deep", os.O_CREAT | os.O_WRONLY, dir_fd=bottom)
+        os.write(file, b"5 kB down")
+        os.close(file)
+        os.close(bottom)
+        options = [f"lowerdir={directory}/low", f"upperdir={directory}/up", f"workdir={directory}/work"]
+        attachment = filesystem.attach(options, directory / "mount", directory, {})
+        try:
+            bottom = _descend(directory / "mount", create=False)
+            try:
+                file = os.open("deep", os.O_RDWR, dir_fd=bottom)
+                assert os.read(file, 100) == b"5 kB down"
+                os.write(file, b"!")
+                os.close(file)
+                os.rename("deep", "deeper", src_dir_fd=bottom, dst_dir_fd=bottom)
+                assert os.listdir(bottom) == ["deeper"]
+                assert os.stat("deeper", dir_fd=bottom).st_size == 10
+            finally:
+                os.close(bottom)
+        finally:
+            attachment.detach()
+
+
+def _descend(directory: Path, *, create: bool) -> int:
+    """Open the directory 20 names of 255 bytes below ``directory``."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    for _ in range(20):
+        if create:
+            os.mkdir(LONG, dir_fd=descriptor)
+        inner = os.open(LONG, os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inner
+    return descriptor
 
 
 @row(

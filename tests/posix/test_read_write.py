@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.posix import aio
 from tests.posix.place import Place
 from tests.posix.processes import in_child
 from tests.posix.table import errno_of, row
@@ -183,6 +184,20 @@ def _read_and_write_directly(path: Path) -> None:
     finally:
         os.close(descriptor)
     assert path.read_bytes() == b"y" * 4096 + b"x" * 4096
+
+
+@row(bottom={"f": File(b"0123456789")}, upper={"u": File(b"0123456789")})
+def test_asynchronous_io_reads_and_writes(place: Place) -> None:
+    for name in ("f", "u"):
+        descriptor = os.open(place / name, os.O_RDWR)
+        try:
+            assert aio.run(aio.PWRITE, descriptor, bytearray(b"new"), 8) == 3
+            assert aio.run(aio.FSYNC, descriptor, bytearray(), 0) in {0, -EINVAL}
+            read = bytearray(20)
+            assert aio.run(aio.PREAD, descriptor, read, 0) == 11
+            assert bytes(read[:11]) == b"01234567new"
+        finally:
+            os.close(descriptor)
 
 
 @row(bottom={"f": File()})

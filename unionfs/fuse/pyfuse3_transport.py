@@ -127,7 +127,15 @@ class Operations(pyfuse3.Operations):
         super().__init__()
         self._union = union
         self._ready = ready
+        self._nursery: trio.Nursery | None = None
+        self._tidying = False
         self.enable_acl = union.settings.acl
+
+    async def main(self) -> None:
+        """Answer until the connection ends."""
+        async with trio.open_nursery() as self._nursery:
+            await pyfuse3.main(min_tasks=1, max_tasks=_MOST_TASKS)
+            self._nursery.cancel_scope.cancel()
 
     def init(self) -> None:
         """The kernel has agreed to serve: the mount answers from now on."""
@@ -146,6 +154,14 @@ class Operations(pyfuse3.Operations):
                 self._union.forget(number, lookups)
             except Exception as error:  # noqa: BLE001 - whatever it is, the mount goes on
                 _log.warning("inode %d was forgotten with an error: %s", number, os.strerror(policy.errno_of(error)))
+        if self._union.needs_tidying and not self._tidying and self._nursery is not None:
+            self._tidying = True
+            self._nursery.start_soon(self._tidy)
+
+    async def _tidy(self) -> None:
+        await trio.sleep(policy.TIDY_DELAY)
+        self._tidying = False
+        self._union.tidy()
 
     @_guarded
     async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:
@@ -338,12 +354,9 @@ def serve(union: Union, device_fd: int, ready: Callable[[], None]) -> None:
     """
     # pyfuse3 waits through this attribute of its own, which its support of asyncio replaces as well.
     pyfuse3.trio = SpinningTrio()  # type: ignore[attr-defined] # not in its stubs
-    pyfuse3.init(Operations(union, ready), f"/dev/fd/{device_fd}", set())
+    operations = Operations(union, ready)
+    pyfuse3.init(operations, f"/dev/fd/{device_fd}", set())
     try:
-        trio.run(_main)
+        trio.run(operations.main)
     finally:
         pyfuse3.close(unmount=False)
-
-
-async def _main() -> None:
-    await pyfuse3.main(min_tasks=1, max_tasks=_MOST_TASKS)

@@ -5,14 +5,18 @@ keep theirs, those of another get its place in the high bits. A copied-up file k
 upper records. What can't be numbered so gets a spare number, which no file system of the stack can show.
 """
 
+import gc
 from collections.abc import Iterator
 
+from unionfs.linux.memory import release_free_memory
 from unionfs.union.inode import AnyInode, DirectoryInode, Identity
 
 ROOT = 1
 _DEVICE_SHIFT = 56
 _MAX_DEVICES = 32
 _SPARE = 1 << 62
+# Forgetting fewer inodes than this leaves too little memory behind to be worth giving back.
+_WORTH_TIDYING = 4096
 
 
 class InodeTable:
@@ -23,6 +27,7 @@ class InodeTable:
         self._by_identity: dict[Identity, AnyInode] = {}
         self._devices: dict[int, int] = {}
         self._next_spare = _SPARE
+        self._forgotten = 0
 
     def know_device(self, device: int) -> None:
         """Give *device* its place among the file systems of the stack, in the order of the calls."""
@@ -76,6 +81,20 @@ class InodeTable:
             del self._by_number[node.number]
         if self._by_identity.get(node.real) is node:
             del self._by_identity[node.real]
+        self._forgotten += 1
+
+    @property
+    def needs_tidying(self) -> bool:
+        """Whether so much was forgotten that giving back its memory is worth the work."""
+        return self._forgotten >= _WORTH_TIDYING
+
+    def tidy(self) -> None:
+        """Give back memory: a dictionary doesn't by itself, however few entries are left in it."""
+        self._forgotten = 0
+        self._by_number = dict(self._by_number)
+        self._by_identity = dict(self._by_identity)
+        gc.collect()
+        release_free_memory()
 
     def get(self, number: int) -> AnyInode | None:
         """Give the inode *number*, or None."""

@@ -240,6 +240,15 @@ class Union:
 
     # The end.
 
+    @property
+    def needs_tidying(self) -> bool:
+        """Whether ``tidy`` is worth its time, some milliseconds; a transport calls it when it is idle."""
+        return self.nodes.table.needs_tidying
+
+    def tidy(self) -> None:
+        """Give back the memory of what was forgotten."""
+        self.nodes.table.tidy()
+
     def close(self) -> None:
         """Close every descriptor of the union's own."""
         self.files.close()

@@ -47,7 +47,7 @@ def layout(entries: Iterable[Fields], blobs: Iterable[bytes]) -> Files:
 class OciImage:
     """An image for a layout: its manifest, and all its blobs."""
 
-    def __init__(self, layers: list[bytes], config: Fields | None = None, **manifest: object) -> None:
+    def __init__(self, layers: list[bytes], config: Fields | None = None, /, **manifest: object) -> None:
         self.layers = layers
         self.config = encoded(config or documents.config([sha256(content) for content in layers]))
         self.manifest = encoded(documents.manifest(self.config, layers, **manifest))

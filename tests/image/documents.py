@@ -34,7 +34,7 @@ def config(diff_ids: list[str], **more: object) -> Fields:
     }
 
 
-def manifest(config_content: bytes, layers: list[bytes], **more: object) -> Fields:
+def manifest(config_content: bytes, layers: list[bytes], /, **more: object) -> Fields:
     """Return an OCI manifest of a config and plain layers."""
     return {
         "schemaVersion": 2,

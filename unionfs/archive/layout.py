@@ -120,8 +120,9 @@ def _name(entry: Descriptor) -> str | None:
 
 def _tag(entry: Descriptor) -> str | None:
     """Return the annotation that selects an entry without being its name."""
-    text = entry.annotations.get(names.REF_NAME)
-    return None if text is None or _full_name(text) == _name(entry) else text
+    text, name = entry.annotations.get(names.REF_NAME), _name(entry)
+    says_the_name = text is not None and name is not None and _full_name(text) == name
+    return None if says_the_name else text
 
 
 def _full_name(text: str) -> str | None:

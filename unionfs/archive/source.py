@@ -24,7 +24,7 @@ from unionfs.image import layout as layout_names
 if TYPE_CHECKING:
     from unionfs.tar.source import Stream
 
-_TRANSPORTS = ("docker-archive", "oci-archive", "oci")
+_TRANSPORTS = ("docker-archive:", "oci-archive:", "oci:")
 _NO_MATCH = "payload does not match any of the supported image formats"
 _ROOTFS = frozenset({"bin", "dev", "etc", "lib", "proc", "sbin", "usr", "var"})
 """Names of which a root file system has at least two at its top, and an image archive none."""
@@ -80,11 +80,10 @@ def parse_source(text: str) -> tuple[str, str | None]:
     The prefix doesn't decide how the source is read. Raises ArchiveError if the path or the selector is
     empty.
     """
-    transport, _, rest = text.partition(":")
-    if transport not in _TRANSPORTS:
-        path, colon, selector = text, "", ""
-    else:
-        path, colon, selector = rest.partition(":")
+    path, colon, selector = text, "", ""
+    for transport in _TRANSPORTS:
+        if text.startswith(transport):
+            path, colon, selector = text.removeprefix(transport).partition(":")
     if not path:
         raise ArchiveError(f"{shown(text)} names no file")
     if colon and not selector:
@@ -127,7 +126,7 @@ def _files(descriptor: int, limits: Limits) -> Files:
                 return _members(descriptor, limits)
             window.seek(0)
             return _spooled(window, limits)
-    if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode):
+    if stat.S_ISFIFO(status.st_mode):
         with open(descriptor, "rb", buffering=0, closefd=False) as pipe:
             return _spooled(pipe, limits)
     raise ArchiveError("it is neither a file nor a directory")

@@ -50,9 +50,7 @@ class Reference:
         name = remainder.partition(":")[0].partition("@")[0]
         if name.lower() != name:
             in_quotes = shown(name)
-            raise ImageError(
-                f"invalid reference format: repository name ({in_quotes[1:-1]}) must be lowercase"
-            )
+            raise ImageError(f"invalid reference format: repository name ({in_quotes[1:-1]}) must be lowercase")
         match = _REFERENCE.fullmatch(f"{domain}/{remainder}")
         if match is None:
             raise ImageError(f"invalid reference format: {shown(text)}")

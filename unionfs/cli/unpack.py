@@ -1,0 +1,168 @@
+"""``unionfs unpack``: an image archive becomes layer directories, ready to be mounted."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from unionfs.archive import Archive, Image, open_archive, open_stream, parse_source
+from unionfs.archive import Limits as ArchiveLimits
+from unionfs.cli.arguments import UsageError
+from unionfs.cli.report import escape
+from unionfs.image import ImageError, Platform
+from unionfs.store import Progress, StoreError, Unpacked, unpack_image
+from unionfs.tar import Limits
+
+_OPTIONS = {
+    "bytes": "--max-layer-bytes",
+    "entries": "--max-layer-entries",
+    "expanded": "--max-layer-bytes",
+}
+"""The option that raises a limit, by the limit's name."""
+
+_HELP = """\
+Unpack the image in ARCHIVE, a file of 'docker save', an OCI archive or an OCI layout directory, compressed or not
+('-' is standard input), into DIR: one directory for each layer, named by its chain id, in the format of overlayfs.
+
+Everything is verified against its digest. Layers that are there already are left as they are. If anything fails, none
+of the image's layers is added.
+"""
+_EPILOG = """\
+The output is one line for each layer, the lowest first, and a command that mounts them; with --format json an object
+with image (its names), config (its id), lowerdir (for -o lowerdir=) and layers, the lowest first.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Unpack as *arguments* say.
+
+    Raises:
+        UsageError: they can't be understood.
+        ImageError, StoreError, OSError: the image can't be read or stored.
+    """
+    try:
+        _command.main(list(arguments), prog_name="unionfs unpack", standalone_mode=False)
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    except click.ClickException as error:
+        raise UsageError(f"{error.format_message()}; 'unionfs unpack --help' says more") from None
+    return 0
+
+
+@click.command(help=_HELP, epilog=_EPILOG)
+@click.argument("archive")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--image", "selector", metavar="REF", help="The image to take, by name, by tag or as @N.")
+@click.option("--platform", metavar="OS/ARCH", help="The platform to take, by default this machine's.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print the result.")
+@click.option(
+    "--max-layer-bytes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Refuse a layer that unpacks to more bytes (64 GiB).",
+)
+@click.option(
+    "--max-layer-entries", type=click.IntRange(min=1), metavar="N", help="Refuse a layer with more files (2000000)."
+)
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+def _command(
+    archive: str,
+    directory: Path,
+    selector: str | None,
+    platform: str | None,
+    form: str,
+    max_layer_bytes: int | None,
+    max_layer_entries: int | None,
+) -> None:
+    limits, source_limits = Limits(), ArchiveLimits()
+    if max_layer_bytes is not None:
+        limits = replace(limits, bytes=max_layer_bytes)
+        # A compressed archive holds all layers.
+        source_limits = replace(source_limits, expanded=max(source_limits.expanded, max_layer_bytes))
+    if max_layer_entries is not None:
+        limits = replace(limits, entries=max_layer_entries)
+    with _naming_options(), _opened(archive, source_limits) as (source, named):
+        if selector is not None and named is not None:
+            raise UsageError("--image and the end of ARCHIVE both name an image")
+        wanted = None if platform is None else Platform.parse(platform)
+        image = source.image(selector or named, wanted)
+        with _progress(image) as report:
+            unpacked = unpack_image(image, directory, limits, report)
+    for warning in unpacked.warnings:
+        print(escape(f"unionfs: warning: {warning}"), file=sys.stderr)
+    print(_as_json(image, unpacked) if form == "json" else _as_text(unpacked))
+
+
+@contextmanager
+def _opened(archive: str, limits: ArchiveLimits) -> Iterator[tuple[Archive, str | None]]:
+    """Open the source that the argument names; give it and the selector in the argument."""
+    if archive == "-":
+        if sys.stdin.isatty():
+            raise UsageError("an archive can't be read from a terminal: redirect standard input, or name a file")
+        with open_stream(sys.stdin.buffer, "standard input", limits) as source:
+            yield source, None
+        return
+    path, selector = parse_source(archive)
+    with open_archive(path, limits) as source:
+        yield source, selector
+
+
+@contextmanager
+def _naming_options() -> Iterator[None]:
+    """Add to the error about a limit which option raises it."""
+    try:
+        yield
+    except (ImageError, StoreError) as error:
+        option = _OPTIONS.get(error.limit)
+        if option is not None:
+            error.args = (f"{error}; {option} raises the limit",)
+        raise
+
+
+@contextmanager
+def _progress(image: Image) -> Iterator[Progress]:
+    """Show how far each layer is, on standard error if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - takes as long to load as the rest together
+    from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - same
+    from rich.progress import Progress as Bars  # noqa: PLC0415 - same
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[int, TaskID] = {}
+
+        def report(number: int, done: int, total: int) -> None:
+            if number not in tasks:
+                tasks[number] = bars.add_task(image.layers[number].diff_id.hex[:12], total=total)
+            bars.update(tasks[number], completed=done)
+
+        yield report
+
+
+def _as_json(image: Image, unpacked: Unpacked) -> str:
+    return json.dumps(
+        {
+            "image": image.names,
+            "config": str(image.config_digest),
+            "lowerdir": unpacked.lowerdir,
+            "layers": [
+                {"diff_id": str(layer.diff_id), "chain_id": str(layer.chain_id), "path": os.fspath(layer.path)}
+                for layer in unpacked.layers
+            ],
+        },
+        indent=2,
+    )
+
+
+def _as_text(unpacked: Unpacked) -> str:
+    lines = [escape(f"{layer.diff_id} {layer.path}") for layer in unpacked.layers]
+    option = shlex.quote(f"lowerdir={unpacked.lowerdir}")
+    return "\n".join([*lines, "", "mount it with:", escape(f"  unionfs mount -o {option} MOUNTPOINT")])

@@ -186,6 +186,7 @@ def test_an_image_is_selected_by_any_form_of_its_name_or_by_number(opened: Opene
         ("@one", "Invalid source index @one"),
         ("@\u0661", "Invalid source index"),
         ("@" + "9" * 10_000, "Invalid source index"),
+        ("@\x1b[2J", r"Invalid source index @\x1b[2J"),
         ("nope:1", 'Tag "docker.io/library/nope:1" not found'),
         ("b:3", 'Tag "docker.io/library/b:3" not found'),
         ("B:1", "must be lowercase"),

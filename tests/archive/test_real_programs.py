@@ -106,15 +106,10 @@ def read(source: str) -> Image:
     return image
 
 
-@pytest.mark.parametrize("form", ["docker-archive", "oci-archive", "oci-dir", "docker-dir"])
+@pytest.mark.parametrize("form", ["docker-archive", "oci-archive", "oci-dir"])
 def test_what_podman_saves_is_read(programs: Programs, form: str) -> None:
     target = programs.top / f"saved-{form}"
     programs.podman("save", "--quiet", "--format", form, "--output", str(target), "localhost/app:2")
-    if form == "docker-dir":
-        # That is skopeo's "dir", which is no format of ours; its config and layers are checked elsewhere.
-        with pytest.raises(ValueError, match=r"manifest\.json must be a JSON list"):
-            open_archive(target)
-        return
     with open_archive(target) as archive:
         assert [image.names for image in archive.images] == [("localhost/app:2",)]
         check(programs, archive.image())

@@ -16,7 +16,7 @@ import pytest
 import zstandard
 
 from tests import tarball
-from tests.archive.build import OciImage, docker_image, layer, layout, tar
+from tests.archive.build import OciImage, docker_image, layer, layout, tar, tree
 from tests.archive.reading import Opener, contents
 from unionfs.archive import ArchiveError, Limits, open_archive, open_stream, parse_source
 
@@ -98,7 +98,7 @@ def test_an_archive_that_expands_over_the_limit_is_refused(tmp_path: Path) -> No
     path = tmp_path / "a.tar.gz"
     path.write_bytes(gzip.compress(DOCKER))
     open_archive(path, Limits(expanded=len(DOCKER))).close()
-    with pytest.raises(ArchiveError, match="more than the limit of 100 bytes") as error:
+    with pytest.raises(ArchiveError, match="over the limit of 100 bytes") as error:
         open_archive(path, Limits(expanded=100))
     assert error.value.limit == "expanded"
     assert str(error.value).startswith(f'"{path}": ')
@@ -139,7 +139,7 @@ def test_an_archive_may_come_as_a_stream(content: bytes) -> None:
 def test_a_stream_is_named_in_errors() -> None:
     with pytest.raises(ArchiveError, match=r'^"standard input": payload does not match'):
         open_stream(io.BytesIO(b"text"), "standard input")
-    with pytest.raises(ArchiveError, match=r'^"standard input": it decompresses to more than the limit'):
+    with pytest.raises(ArchiveError, match=r'^"standard input": its content is over the limit'):
         open_stream(io.BytesIO(DOCKER), "standard input", Limits(expanded=10))
 
 
@@ -184,6 +184,16 @@ def test_a_root_file_system_is_told_from_an_image(opened: Opener, tmp_path: Path
         (tmp_path / "root" / name).mkdir(parents=True)
     with pytest.raises(ArchiveError, match='looks like a root file system, which "import" takes'):
         open_archive(tmp_path / "root")
+
+
+def test_a_directory_can_only_be_a_layout(tmp_path: Path) -> None:
+    top = tree(docker_image("c", LAYERS, ["foo:1"]), tmp_path / "docker")
+    with pytest.raises(ArchiveError) as error:
+        open_archive(top)
+    assert str(error.value) == f'"{top}": {FORMATS}: oci-archive, oci: it has no oci-layout and no index.json'
+    tree(layout([IMAGE.entry("foo:1")], IMAGE.blobs), top)
+    with open_archive(top) as archive:
+        assert archive.image().manifest == IMAGE.manifest
 
 
 def test_the_format_from_before_docker_1_10_is_refused_by_name(opened: Opener) -> None:

@@ -26,4 +26,4 @@ def test_what_a_terminal_could_act_on_is_escaped(text: str | bytes, expected: st
 
 def test_long_text_is_cut() -> None:
     assert shown("x" * 256) == '"' + "x" * 256 + '"'
-    assert shown("x" * 10_000_000) == '"' + "x" * 256 + '"...'
+    assert shown("x" * 10_000_000) == '"' + "x" * 256 + '..."'

@@ -127,7 +127,7 @@ class _Bounded(ByteStream):
         piece = self._stream.read(size)
         self._left -= len(piece)
         if self._left < 0:
-            raise ArchiveError(f"it decompresses to more than the limit of {self._limit} bytes (expanded)", "expanded")
+            raise ArchiveError(f"its content is over the limit of {self._limit} bytes (expanded)", "expanded")
         return piece
 
 

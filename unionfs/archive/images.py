@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from unionfs.archive.error import ArchiveError
 from unionfs.archive.stream import Window
-from unionfs.image import Config, Descriptor, Digest
+from unionfs.image import Config, Descriptor, Digest, escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,5 +65,5 @@ def position(selector: str, count: int) -> int | None:
         return None
     digits = selector[1:]
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 9 or int(digits) >= count:
-        raise ArchiveError(f"Invalid source index {selector}, only {count} manifest items available")
+        raise ArchiveError(f"Invalid source index {escaped(selector)}, only {count} manifest items available")
     return int(digits)

@@ -30,6 +30,10 @@ class _Link:
     """The path of what it stands for, None if that isn't in the archive."""
 
 
+_Member = _File | _Link | Kind
+"""What a path stands for; a kind alone is something that can't be read."""
+
+
 class Members:
     """The members of an uncompressed archive in an open file. Of members with one name the last counts."""
 
@@ -38,7 +42,7 @@ class Members:
 
         The descriptor is duplicated, so the caller's own may be closed.
         """
-        self._members: dict[bytes, _File | _Link | Kind] = {}
+        self._members: dict[bytes, _Member] = {}
         headers = _Headers(descriptor, size)
         tar_limits = TarLimits(entries=limits.members, bytes=_UNBOUNDED)
         try:
@@ -60,7 +64,7 @@ class Members:
 
     def open(self, path: str) -> Window:
         """Return a member's content, following one link; raises ArchiveError if it isn't a plain file."""
-        name = _path(os.fsencode(path))
+        name = _path(path.encode())
         if name is None:
             raise ArchiveError(f"{shown(path)} leads out of the archive")
         member = self._members.get(name)
@@ -74,7 +78,7 @@ class Members:
 
     def top_names(self) -> set[str]:
         """Return the first part of every member's path."""
-        return {os.fsdecode(path.partition(b"/")[0]) for path in self._members}
+        return {path.partition(b"/")[0].decode(errors="surrogateescape") for path in self._members}
 
     def close(self) -> None:
         """Close the archive; windows that are open stay good."""
@@ -95,15 +99,15 @@ class Members:
         return member
 
 
-def _member(entry: Entry, path: bytes, offset: int) -> _File | _Link | Kind:
+def _member(entry: Entry, path: bytes, offset: int) -> _Member:
     if entry.kind is Kind.FILE and entry.sparse is None:
         return _File(offset, entry.size)
     if entry.kind is Kind.HARDLINK:
         return _Link(_path(entry.linkname))
     if entry.kind is Kind.SYMLINK:
         return _Link(_symlink_target(path, entry.linkname))
-    # A sparse file's data isn't in one piece; no tool stores an image's files that way.
-    return Kind.CHAR if entry.kind is Kind.FILE else entry.kind
+    # A sparse file is among these, since its data isn't in one piece; no tool stores an image's files that way.
+    return entry.kind
 
 
 def _path(name: bytes) -> bytes | None:

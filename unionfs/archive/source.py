@@ -161,26 +161,24 @@ def _format(files: Files, limits: Limits) -> _Format:
     """Return the format of the files.
 
     What ``docker save`` writes now is both formats at once. The OCI layout is preferred, since it keeps the
-    manifest and so its digest, unless it lists no image.
+    manifest and so its digest, unless it lists no image. A directory can only be a layout.
     """
     top = files.top_names()
+    list_of_docker = isinstance(files, Members) and docker_archive.MANIFEST in top
     if {layout_names.MARKER, layout_names.INDEX} <= top:
         layout = Layout(files, limits)
-        if layout.images or docker_archive.MANIFEST not in top:
+        if layout.images or not list_of_docker:
             return layout
-    if docker_archive.MANIFEST in top:
+    if list_of_docker:
         return DockerArchive(files, limits)
-    raise ArchiveError(_mismatch(top))
-
-
-def _mismatch(top: set[str]) -> str:
-    """Return why none of the formats fits what has these names at its top."""
-    if "repositories" in top:
-        docker = "it is in the format from before docker 1.10, which is not supported"
-    else:
-        docker = f"it has no {docker_archive.MANIFEST}"
     lacking = " and no ".join(part for part in (layout_names.MARKER, layout_names.INDEX) if part not in top)
-    reason = f"{_NO_MATCH}: docker-archive: {docker}; oci-archive, oci: it has no {lacking}"
-    if len(top & _ROOTFS) > 1:
-        reason += '; it looks like a root file system, which "import" takes'
-    return reason
+    tried = _not_docker(top) if isinstance(files, Members) else ""
+    hint = '; it looks like a root file system, which "import" takes' if len(top & _ROOTFS) > 1 else ""
+    raise ArchiveError(f"{_NO_MATCH}: {tried}oci-archive, oci: it has no {lacking}{hint}")
+
+
+def _not_docker(top: set[str]) -> str:
+    """Return why an archive with these names at its top is no docker archive."""
+    if "repositories" in top:
+        return "docker-archive: it is in the format from before docker 1.10, which is not supported; "
+    return f"docker-archive: it has no {docker_archive.MANIFEST}; "

@@ -8,7 +8,7 @@ from unionfs.image.chain import chain_ids
 from unionfs.image.config import Config, Execution, Healthcheck, History
 from unionfs.image.descriptor import Descriptor
 from unionfs.image.digest import Digest
-from unionfs.image.error import ImageError, shown
+from unionfs.image.error import ImageError, escaped, shown
 from unionfs.image.index import Index, resolve
 from unionfs.image.limits import Limits
 from unionfs.image.manifest import Manifest
@@ -29,6 +29,7 @@ __all__ = [
     "Platform",
     "Reference",
     "chain_ids",
+    "escaped",
     "resolve",
     "shown",
 ]

@@ -18,12 +18,16 @@ class ImageError(ValueError):
 
 
 def shown(text: str | bytes) -> str:
-    """Return foreign text in double quotes, control characters escaped, cut to 256 characters."""
+    """Return foreign text, such as a name in an archive, in double quotes and otherwise as ``escaped`` does."""
+    return f'"{escaped(text)}"'
+
+
+def escaped(text: str | bytes) -> str:
+    """Return foreign text with quotes and what a terminal could act on escaped, cut to 256 characters."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
-    cut = text[:_SHOWN_LENGTH]
-    escaped = "".join(_escaped(character) for character in cut)
-    return f'"{escaped}"' if len(text) <= _SHOWN_LENGTH else f'"{escaped}"...'
+    cut = "".join(map(_escaped, text[:_SHOWN_LENGTH]))
+    return cut if len(text) <= _SHOWN_LENGTH else cut + "..."
 
 
 def _escaped(character: str) -> str:

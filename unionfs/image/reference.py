@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from unionfs.image.digest import Digest
-from unionfs.image.error import ImageError, shown
+from unionfs.image.error import ImageError, escaped, shown
 
 _DEFAULT_DOMAIN = "docker.io"
 _LEGACY_DOMAIN = "index.docker.io"
@@ -49,8 +49,7 @@ class Reference:
         domain, remainder = _split(text)
         name = remainder.partition(":")[0].partition("@")[0]
         if name.lower() != name:
-            in_quotes = shown(name)
-            raise ImageError(f"invalid reference format: repository name ({in_quotes[1:-1]}) must be lowercase")
+            raise ImageError(f"invalid reference format: repository name ({escaped(name)}) must be lowercase")
         match = _REFERENCE.fullmatch(f"{domain}/{remainder}")
         if match is None:
             raise ImageError(f"invalid reference format: {shown(text)}")

@@ -43,6 +43,9 @@ class Contents:
             else:
                 self._ended.add(name)
 
+    def __len__(self) -> int:
+        return len(self.upper) + len(self.lower)
+
     def get(self, name: bytes) -> Entry | None:
         """Give what shows at *name*: an entry of the upper or of a lower, or None."""
         entry = self.upper.get(name)

@@ -1,5 +1,6 @@
 """The order in which a directory's names are listed, with cookies that stay valid while it changes."""
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
@@ -13,22 +14,29 @@ class Listing:
     that stays exactly once (POSIX readdir). Gaps are squeezed out when they are the greater part.
     """
 
-    __slots__ = ("_cookies", "_gaps", "_names", "_next", "_of_name")
+    __slots__ = ("_by_name", "_cookies", "_gaps", "_names", "_next")
 
     def __init__(self, names: Iterable[bytes]) -> None:
         self._names: list[bytes | None] = list(names)
-        self._cookies = list(range(FIRST_COOKIE, FIRST_COOKIE + len(self._names)))
-        self._of_name = {name: cookie for name, cookie in zip(self._names, self._cookies, strict=True) if name}
+        self._cookies = array("Q", range(FIRST_COOKIE, FIRST_COOKIE + len(self._names)))
+        # Made at the first change: a directory that is only listed does without.
+        self._by_name: dict[bytes, int] | None = None
         self._next = FIRST_COOKIE + len(self._names)
         self._gaps = 0
+
+    @property
+    def _of_name(self) -> dict[bytes, int]:
+        if self._by_name is None:
+            self._by_name = {name: cookie for name, cookie in zip(self._names, self._cookies, strict=True) if name}
+        return self._by_name
 
     def add(self, name: bytes) -> None:
         """Append *name*, unless it is there."""
         if name in self._of_name:
             return
+        self._of_name[name] = self._next
         self._names.append(name)
         self._cookies.append(self._next)
-        self._of_name[name] = self._next
         self._next += 1
 
     def remove(self, name: bytes) -> None:
@@ -44,7 +52,7 @@ class Listing:
     def _squeeze(self) -> None:
         kept = [(name, cookie) for name, cookie in zip(self._names, self._cookies, strict=True) if name is not None]
         self._names = [name for name, _ in kept]
-        self._cookies = [cookie for _, cookie in kept]
+        self._cookies = array("Q", (cookie for _, cookie in kept))
         self._gaps = 0
 
     def after(self, cookie: int) -> Iterator[tuple[bytes, int]]:
@@ -59,4 +67,4 @@ class Listing:
                 yield name, cookie
 
     def __len__(self) -> int:
-        return len(self._of_name)
+        return len(self._names) - self._gaps

@@ -82,6 +82,8 @@ class InodeTable:
         if self._by_identity.get(node.real) is node:
             del self._by_identity[node.real]
         self._forgotten += 1
+        if isinstance(node, DirectoryInode) and node.contents is not None:
+            self._forgotten += len(node.contents)
 
     @property
     def needs_tidying(self) -> bool:

@@ -159,13 +159,13 @@ class CopyUp:
         return place.directory.open(place.name, os.O_RDONLY)
 
     def _finish(self, node: Inode, staged: bytes, shown: Attributes, *, content: bool) -> None:
-        """Give the staged file attributes, marks and times. Content first: writing would clear capabilities."""
+        """Give the staged file attributes, marks and times. Its size comes first: setting it clears capabilities."""
         upper, work = self._upper, self._upper.work
+        if not content:
+            self._mark_metacopy(staged, shown)
         upper.metadata.copy_xattrs(*node.place, work, staged)
         if node.type_bits != stat.S_IFLNK:
             self._restore_mode(staged, shown)
-        if not content:
-            self._mark_metacopy(staged, shown)
         key = self._link_key(node)
         upper.set_mark(work, staged, private_xattrs.ORIGIN, Origin(node.number, key, node.lower_links).text())
         set_times(work, staged, shown.atime_ns, shown.mtime_ns)

@@ -1,7 +1,7 @@
 """Files of a directory, none of which may lie outside it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -116,22 +116,44 @@ def test_top_names_are_those_in_the_directory(directory: Directory) -> None:
     assert directory.top_names() == {"a", "index.json"}
 
 
-@pytest.mark.parametrize("swapped", ["a", "b", "file"])
-def test_a_link_swapped_in_meanwhile_never_leads_out(
-    directory: Directory, top: Path, swapped: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Between the look at a name and its opening another process puts a link to the outside there."""
+Swap = Callable[[str, Callable[[str, int], None]], None]
+
+
+@pytest.fixture
+def swap(monkeypatch: pytest.MonkeyPatch) -> Swap:
+    """Let another process, so to speak, replace a name between the look at it and its opening."""
     open_really = os.open
 
-    def open_after_swap(name: str, flags: int, *, dir_fd: int) -> int:
-        if name == swapped:
-            os.rename(name, "away", src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
-            os.symlink(top.parent / "secret" if name == "file" else "..", name, dir_fd=dir_fd)
-        return open_really(name, flags, dir_fd=dir_fd)
+    def arrange(swapped: str, put: Callable[[str, int], None]) -> None:
+        def open_after_swap(name: str, flags: int, *, dir_fd: int) -> int:
+            if name == swapped:
+                os.rename(name, "away", src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+                put(name, dir_fd)
+            return open_really(name, flags, dir_fd=dir_fd)
 
-    monkeypatch.setattr(os, "open", open_after_swap)
+        monkeypatch.setattr(os, "open", open_after_swap)
+
+    return arrange
+
+
+@pytest.mark.parametrize("swapped", ["a", "b", "file"])
+def test_a_link_swapped_in_meanwhile_never_leads_out(
+    directory: Directory, tmp_path: Path, swapped: str, swap: Swap
+) -> None:
+    outside = tmp_path / "outside"
+    (outside / "b").mkdir(parents=True)
+    for path in (outside / "b" / "file", outside / "file"):
+        path.write_bytes(SECRET)
+    target = outside / "file" if swapped == "file" else outside
+    swap(swapped, lambda name, dir_fd: os.symlink(target, name, dir_fd=dir_fd))
     with pytest.raises((ArchiveError, OSError), match=r"missing|Too many levels of symbolic links"):
         directory.open("a/b/file")
+
+
+@pytest.mark.timeout(10)
+def test_a_fifo_swapped_in_meanwhile_is_not_waited_for(directory: Directory, swap: Swap) -> None:
+    swap("file", lambda name, dir_fd: os.mkfifo(name, dir_fd=dir_fd))
+    assert "is no regular file" in refusal(directory, "a/b/file")
 
 
 def test_a_closed_directory_opens_nothing_but_open_files_stay_readable(top: Path) -> None:

@@ -93,6 +93,13 @@ def test_a_nested_index_hands_its_platform_down(documents: Documents) -> None:
     assert documents.reads[arm["digest"]] == 0
 
 
+def test_a_platform_handed_down_counts_in_the_choice(documents: Documents) -> None:
+    older = documents.nested([documents.image("v6")], platform("linux/arm/v6"))
+    exact = documents.image("v7")
+    root = documents.nested([older, documents.nested([exact], platform("linux/arm/v7"))])
+    assert documents.resolve(root, Platform.parse("linux/arm/v7")) == exact["digest"]
+
+
 def test_the_best_match_counts_over_all_levels(documents: Documents) -> None:
     older = documents.image("v6", platform("linux/arm/v6"))
     exact = documents.image("v7", platform("linux/arm/v7"))

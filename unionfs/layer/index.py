@@ -21,7 +21,7 @@ from unionfs.layer.workdir import INDEX, Workdir, make_directory, names
 from unionfs.linux.handles import file_handle
 
 _COUNTS = b".counts"
-_TEXT = re.compile(rb"([0-9]+):([0-9]+):([0-9]+)(?:,([0-9]+))?")
+_TEXT = re.compile(rb"([0-9]+):([0-9]+):([0-9]+)(?:,([0-9]+):([0-9]+))?")
 
 
 class Counts(NamedTuple):
@@ -96,13 +96,14 @@ class HardLinks:
     def change(self, key: bytes, lower: int, *, hidden: int = 0, upper: int = 0) -> Iterator[None]:
         """Add to the counts around the step that makes it true.
 
-        Both the old and the new count of upper names are valid while the step is under way, so a crash in it
-        doesn't make the entry look stale.
+        While a step is under way that changes the number of upper names, the old counts and the new are kept, and
+        that number tells after a crash which are true. A step that hides a lower name alone is counted after it: a
+        crash in between leaves the count too high, and a file for longer than it shows, but never drops one that does.
         """
         old = self.counts(key, lower)
         new = Counts(lower, old.hidden + hidden, old.upper + upper)
         if upper:
-            self._write(key, old, or_upper=new.upper)
+            self._write(key, old, or_=new)
         yield
         self._write(key, new)
 
@@ -114,8 +115,8 @@ class HardLinks:
         if self._counts.pop(key, None) is not None:
             self._remove(key + _COUNTS)
 
-    def _write(self, key: bytes, counts: Counts, *, or_upper: int | None = None) -> None:
-        text = b"%d:%d:%d" % counts + (b"" if or_upper is None else b",%d" % or_upper)
+    def _write(self, key: bytes, counts: Counts, *, or_: Counts | None = None) -> None:
+        text = b"%d:%d:%d" % counts + (b"" if or_ is None else b",%d:%d" % or_[1:])
         staged, work = self._work.staged_name(), self._work.directory.fd()
         os.symlink(text, staged, dir_fd=work)
         os.rename(staged, key + _COUNTS, src_dir_fd=work, dst_dir_fd=self.directory.fd())
@@ -126,8 +127,11 @@ class HardLinks:
         match = _TEXT.fullmatch(self.directory.readlink(key + _COUNTS))
         if match is None:
             return None
-        lower, hidden, *upper = (int(count) for count in match.groups() if count is not None)
-        return Counts(lower, hidden, in_upper) if in_upper in upper else None
+        lower, *pairs = (int(count) for count in match.groups() if count is not None)
+        for hidden, upper in zip(pairs[::2], pairs[1::2], strict=True):
+            if upper == in_upper:
+                return Counts(lower, hidden, upper)
+        return None
 
     def _remove(self, name: bytes) -> None:
         os.unlink(name, dir_fd=self.directory.fd())

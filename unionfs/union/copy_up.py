@@ -17,11 +17,14 @@ from unionfs.layer.marks import REDIRECT_MAX
 from unionfs.layer.metadata import keep_times, set_times
 from unionfs.layer.ownership import Ownership
 from unionfs.layer.upper import New, Upper
+from unionfs.linux import xattrs
 from unionfs.linux.copy import copy_content
 from unionfs.union.inode import AnyInode, DirectoryInode, Identity, Inode, Place
 from unionfs.union.nodes import Nodes
 from unionfs.union.origin import Origin
 from unionfs.union.step import Gate, Operation
+
+_CAPABILITIES = b"security.capability"
 
 
 class CopyUp:
@@ -257,10 +260,14 @@ class CopyUp:
     def _content_of_metacopy(self, node: Inode, size: int | None) -> Operation[None]:
         """Bring the content to the metadata that are in the upper; the mark goes last, so a crash shows the old."""
         shown = self._nodes.attributes(node)
+        capabilities = node.place.directory.xattr(node.place.name, _CAPABILITIES)
         step = self._copying(node, node.place, shown, shown.size if size is None else min(size, shown.size))
         node.copying = Gate()
         try:
             yield step
+            if capabilities is not None:
+                # Writing cleared them, but it wasn't the user who wrote.
+                xattrs.set_(node.place.directory.path(node.place.name), _CAPABILITIES, capabilities)
             self._upper.remove_mark(*node.place, private_xattrs.METACOPY)
             self._upper.remove_mark(*node.place, private_xattrs.REDIRECT)
         finally:

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
-from tests.archive.reading import Opener
+from tests.archive.build import Files, tar, tree
+from tests.archive.reading import Opener, Opening
 from unionfs.archive import Archive, Limits, open_archive
 
 
@@ -20,3 +22,19 @@ def opened(tmp_path: Path) -> Iterator[Opener]:
             return stack.enter_context(open_archive(path, limits or Limits()))
 
         yield open_bytes
+
+
+@pytest.fixture(params=["archive", "directory"])
+def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opening]:
+    """Open the files of a layout in one form, then in the other."""
+    with ExitStack() as stack:
+
+        def open_files(files: Files) -> Archive:
+            if request.param == "directory":
+                path = tree(files, Path(mkdtemp(dir=tmp_path)))
+            else:
+                path = tmp_path / "layout.tar"
+                path.write_bytes(tar(files))
+            return stack.enter_context(open_archive(path))
+
+        yield open_files

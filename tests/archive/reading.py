@@ -1,9 +1,11 @@
 """Reading what the code under test opened."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import pytest
 
+from tests.archive.build import Files
 from unionfs.archive import Archive, ArchiveError, Image, Limits, VerifyingReader, decompress
 from unionfs.image import Platform
 
@@ -12,6 +14,10 @@ class Opener(Protocol):
     """Opens the bytes of an archive and closes it after the test."""
 
     def __call__(self, content: bytes, limits: Limits | None = None) -> Archive: ...
+
+
+Opening = Callable[[Files], Archive]
+"""Opens the files of a layout, in an archive or a directory, and closes it after the test."""
 
 
 def contents(image: Image) -> list[bytes]:

@@ -35,7 +35,9 @@ from pyfuse3 import (
 from unionfs.fuse import policy
 from unionfs.fuse.spinning import SpinningTrio
 from unionfs.layer.attributes import Attributes
+from unionfs.layer.entry import Kind
 from unionfs.union import Union
+from unionfs.union.listing import LAST_DOT_COOKIE
 from unionfs.union.step import Gate, Operation
 from unionfs.union.union import Caller, Change
 
@@ -109,6 +111,15 @@ def _absent() -> EntryAttributes:
     entry = EntryAttributes()
     entry.st_ino = 0
     entry.entry_timeout = policy.TIMEOUT
+    return entry
+
+
+def _unreachable(kind: Kind, number: int) -> EntryAttributes:
+    """List an entry that can't be reached: the kernel asks again at once, and is told why."""
+    entry = EntryAttributes()
+    entry.st_ino = number
+    entry.st_mode = kind << 12
+    entry.entry_timeout = entry.attr_timeout = 0
     return entry
 
 
@@ -292,12 +303,19 @@ class Operations(pyfuse3.Operations):
     async def readdir(self, fh: FileHandleT, start_id: int, token: ReaddirToken) -> None:
         """Answer READDIRPLUS. The kernel is told of each entry's inode, and asks no more about it."""
         union = self._union
-        for name, cookie, node in union.entries(fh, start_id):
-            if not pyfuse3.readdir_reply(token, name, _entry(union.nodes.attributes(node)), cookie):
-                union.nodes.drop_if_unknown(node)
+        for listed in union.entries(fh, start_id):
+            if listed.node is None or listed.shown is None:
+                entry = _unreachable(listed.kind, union.nodes.table.free_number(None))
+            else:
+                entry = _entry(listed.shown)
+            fits = pyfuse3.readdir_reply(token, listed.name, entry, listed.cookie)
+            # The kernel takes no reference through "." and "..".
+            if listed.node is not None and fits and listed.cookie > LAST_DOT_COOKIE:
+                listed.node.lookups += 1
+            if not fits:
+                if listed.node is not None:
+                    union.nodes.drop_if_unknown(listed.node)
                 return
-            if cookie > 2:  # the kernel takes no reference through "." and ".."
-                node.lookups += 1
 
     async def releasedir(self, fh: FileHandleT) -> None:
         """Answer RELEASEDIR: a directory's order of names belongs to its inode."""

@@ -12,7 +12,7 @@ import stat
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.marks import NO_MARKS, Marks, read_marks
-from unionfs.layer.whiteout import OPAQUE_MARKER, Scan, decode
+from unionfs.layer.whiteout import OPAQUE_MARKER, PREFIX, Scan, decode, fits_prefix
 from unionfs.linux import xattrs
 from unionfs.linux.resolve import openat2
 
@@ -25,16 +25,17 @@ class Tree:
 
     ``position`` is the layer's place in the stack, 0 for the one on top of the lowers; ``device`` the number of its
     file system. ``confined`` says that submounts are out of reach (a private clone of the mount), so that opening a
-    component needs no further rule.
+    component needs no further rule. ``holds_prefixes``: a ``.wh.`` file was seen in it.
     """
 
-    __slots__ = ("confined", "descriptors", "device", "position", "reads_without_waiting")
+    __slots__ = ("confined", "descriptors", "device", "holds_prefixes", "position", "reads_without_waiting")
 
     def __init__(self, descriptors: Descriptors, device: int, *, position: int, confined: bool) -> None:
         self.descriptors = descriptors
         self.device = device
         self.position = position
         self.confined = confined
+        self.holds_prefixes = False
         self.reads_without_waiting = True
 
     def open_component(self, directory_fd: int, name: bytes) -> int:
@@ -137,8 +138,16 @@ class Directory:
             return decode(listing, self, xattr_whiteouts=xattr_whiteouts)
 
     def is_opaque(self, marks: Marks) -> bool:
-        """Tell whether nothing beneath this directory, which has *marks*, shows: by attribute or by marker file."""
-        return marks.opaque or self.has(OPAQUE_MARKER)
+        """Tell whether nothing beneath this directory, which has *marks*, shows.
+
+        By attribute, by the marker file in it, or by a ``.wh.`` file beside it: that hides what the layers beneath
+        have, and the directory is this layer's own (OCI image-spec, layer.md). A redirect says that something shows.
+        """
+        if marks.opaque or self.has(OPAQUE_MARKER):
+            return True
+        if not self.tree.holds_prefixes or self.parent is None or marks.redirect is not None:
+            return False
+        return fits_prefix(self.name) and self.parent.has(PREFIX + self.name)
 
     def has(self, name: bytes) -> bool:
         """Tell whether anything stands at *name* on disk."""

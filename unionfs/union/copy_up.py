@@ -122,7 +122,7 @@ class CopyUp:
                 place = Place(self._upper.work, staged)
                 yield self._copying(node, place, shown, shown.size if size is None else min(size, shown.size))
             self._finish(node, staged, shown, content=content)
-            self._put_file(node, staged, shown)
+            place = self._put_file(node, staged, shown)
         except BaseException:
             if self._upper.work.has(staged):
                 self._upper.discard(staged)
@@ -131,7 +131,7 @@ class CopyUp:
             gate, node.copying = node.copying, None
             assert gate is not None
             gate.open()
-        self._become_upper(node, shown, content=content)
+        self._become_upper(node, place, content=content)
 
     def _copying(self, node: Inode, target_place: Place, shown: Attributes, size: int) -> Callable[[], None]:
         """Give the blocking step that copies the content to *target_place* and syncs it."""
@@ -191,20 +191,23 @@ class CopyUp:
                 node.link_key, node.lower_links = self._upper.links.key(*node.place), links
         return node.link_key
 
-    def _put_file(self, node: Inode, staged: bytes, shown: Attributes) -> None:
-        """Put the staged file at the name by which it is known; one with several lower names into the index first."""
+    def _put_file(self, node: Inode, staged: bytes, shown: Attributes) -> Place:
+        """Put the staged file at the name by which it is known, and give the place at which it is reached.
+
+        One with several lower names goes into the index first; one whose name is gone stays in the workdir.
+        """
         parent, name, key = node.parent, node.name, node.link_key
         if key is not None:
             self._upper.links.adopt(key, staged, node.lower_links)
             if parent is not None:
                 self.link_at_lower_name(node, parent, name)
-        elif parent is not None and not node.unlinked:
-            self._put(staged, parent, name, is_directory=False)
-            self._note(parent, name, shown.mode, self._status(parent, name).st_ino)
-        else:
+            return Place(self._upper.links.directory, key)
+        if parent is None or parent.upper is None:
             node.parked = True
-            node.unlinked = True
-            node.place = Place(self._upper.work, staged)
+            return Place(self._upper.work, staged)
+        self._put(staged, parent, name, is_directory=False)
+        self._note(parent, name, shown.mode, parent.upper.status(name).st_ino)
+        return Place(parent.upper, name)
 
     def link_at_lower_name(self, node: Inode, parent: DirectoryInode, name: bytes) -> None:
         """Give the indexed file a name of the upper in the place of the lower name that shows there."""
@@ -217,20 +220,8 @@ class CopyUp:
         keep_times(parent.upper, before)
         self._note(parent, name, node.type_bits, node.real.inode)
 
-    @staticmethod
-    def _status(parent: DirectoryInode, name: bytes) -> os.stat_result:
-        assert parent.upper is not None
-        return parent.upper.status(name)
-
-    def _become_upper(self, node: Inode, shown: Attributes, *, content: bool) -> None:
-        if node.link_key is not None:
-            place = Place(self._upper.links.directory, node.link_key)
-        elif node.parked:
-            place = node.place
-        else:
-            assert node.parent is not None
-            assert node.parent.upper is not None
-            place = Place(node.parent.upper, node.name)
+    def _become_upper(self, node: Inode, place: Place, *, content: bool) -> None:
+        """Let the tables follow: *node* is the file of the upper at *place*."""
         if not content and not node.is_metacopy:
             node.content = node.place
             node.lower_path = node.parent.lower_path + b"/" + node.name if node.parent is not None else b""
@@ -243,7 +234,6 @@ class CopyUp:
         attributes, marks = place.directory.examine(place.name)
         node.ownership = marks.ownership
         self._nodes.table.move(node, Identity(attributes.dev, attributes.ino))
-        assert attributes.type_bits == shown.type_bits
 
     def before_move(self, node: Inode) -> Operation[None]:
         """Let a file of the upper take another name: a metacopy first records where its content is beneath.

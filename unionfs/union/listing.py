@@ -4,7 +4,8 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
-FIRST_COOKIE = 3  # 1 and 2 stand for "." and ".."
+LAST_DOT_COOKIE = 2  # 1 and 2 stand for "." and ".."
+FIRST_COOKIE = 3
 
 
 class Listing:

@@ -233,6 +233,8 @@ class Nodes:
         shown = Attributes(node.place.directory.status(node.place.name))
         if node.ownership is not None:
             node.ownership.apply(shown)
+        if shown.type_bits != node.type_bits:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
         if node.content is not None:
             shown.blocks = node.content.directory.status(node.content.name).st_blocks
         shown.ino = node.number

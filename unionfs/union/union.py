@@ -9,9 +9,11 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.directory import Directory
+from unionfs.layer.entry import Kind
 from unionfs.layer.upper import Upper
 from unionfs.layer.whiteout import NAME_MAX
 from unionfs.union.changes import Change, Changes
@@ -42,6 +44,16 @@ class Settings:
     volatile: bool = False
     acl: bool = True
     open_files: int = 256
+
+
+class Listed(NamedTuple):
+    """An entry of a directory, with its cookie; without inode and attributes where it can't be reached."""
+
+    name: bytes
+    cookie: int
+    kind: Kind
+    node: AnyInode | None = None
+    shown: Attributes | None = None
 
 
 class _Writers:
@@ -123,10 +135,11 @@ class Union:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         return node.place.directory.readlink(node.place.name)
 
-    def entries(self, number: int, cookie: int) -> Iterator[tuple[bytes, int, AnyInode]]:
-        """Give name, cookie and inode of the entries behind *cookie*; 0 starts with ``.`` and ``..``.
+    def entries(self, number: int, cookie: int) -> Iterator[Listed]:
+        """Give the entries behind *cookie*; 0 starts with ``.`` and ``..``.
 
-        An entry that vanished from its layer meanwhile is left out.
+        An entry that vanished from its layer meanwhile is left out. One that can't be reached for another reason is
+        given with its kind alone: looking it up fails, listing the others doesn't.
 
         Raises:
             OSError: ENOTDIR, and what reading the layers gives.
@@ -134,17 +147,24 @@ class Union:
         directory = self.nodes.directory(number)
         if directory.removed is not None:
             return
-        if cookie < 1:
-            yield b".", 1, directory
-        if cookie < 2:
-            yield b"..", 2, directory.parent or directory
-        for name, place in self.nodes.contents(directory).listing.after(cookie):
-            try:
-                node = self.nodes.child(directory, name)
-            except FileNotFoundError:
-                continue
+        for name, place, node in ((b".", 1, directory), (b"..", 2, directory.parent or directory)):
+            if cookie < place:
+                yield Listed(name, place, Kind.DIR, node, self.nodes.attributes(node))
+        contents = self.nodes.contents(directory)
+        for name, place in contents.listing.after(cookie):
+            entry = contents.get(name)
+            if entry is not None:
+                yield from self._listed(directory, name, place, entry.kind)
+
+    def _listed(self, directory: DirectoryInode, name: bytes, place: int, kind: Kind) -> Iterator[Listed]:
+        try:
+            node = self.nodes.child(directory, name)
             if node is not None:
-                yield name, place, node
+                yield Listed(name, place, kind, node, self.nodes.attributes(node))
+        except FileNotFoundError:
+            return
+        except OSError:
+            yield Listed(name, place, kind)
 
     def statfs(self) -> os.statvfs_result:
         """Give the numbers of the upper's file system, or of the topmost layer's."""

@@ -168,7 +168,7 @@ class Nodes:
         origin = Origin.parse(marks.origin) if in_upper else None
         if origin is None and not in_upper and attributes.nlink > 1:
             origin = self._origin_of_links(place, attributes)
-        if origin is not None and origin.link_key is not None and self._is_indexed(origin.link_key):
+        if origin is not None and self._is_indexed(origin.link_key, real, in_upper=in_upper):
             return self._load_linked(parent, name, origin, attributes)
         wanted = origin.number if origin is not None else self.table.natural_number(real)
         node = Inode(self.table.free_number(wanted), real, place, attributes.type_bits, in_upper=in_upper)
@@ -184,8 +184,14 @@ class Nodes:
             self.upper.discard(node.place.name)
             node.place, node.parked, node.unlinked = place, False, False
 
-    def _is_indexed(self, key: bytes) -> bool:
-        return self.upper is not None and key in self.upper.links
+    def _is_indexed(self, key: bytes | None, found: Identity, *, in_upper: bool) -> bool:
+        """Tell whether the index holds what was found; a copy of an upper file made offline has its key alone."""
+        if self.upper is None or key is None or key not in self.upper.links:
+            return False
+        if not in_upper:
+            return True
+        held = self.upper.links.directory.status(key)
+        return found == (held.st_dev, held.st_ino)
 
     def _origin_of_links(self, place: Place, attributes: Attributes) -> Origin | None:
         """Give what the index needs to know of a lower file with several names, once the index holds anything."""

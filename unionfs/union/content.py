@@ -106,8 +106,8 @@ class Content:
             # tmpfs: whatever is there is in memory.
             tree.reads_without_waiting = False
             return os.pread(opened.fd, size, offset)
-        if count == size:
-            return bytes(piece)
+        if count == size or offset + count >= os.fstat(opened.fd).st_size:
+            return bytes(memoryview(piece)[:count])
         with opened.held() as fd:
             rest: bytes = yield lambda: _read_all(fd, size - count, offset + count)
         return bytes(piece[:count]) + rest

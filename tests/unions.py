@@ -102,6 +102,7 @@ class Kernel:
     def __init__(self, union: Union) -> None:
         self.union = union
         self.references: dict[int, int] = {}
+        self.root_caller = Caller(0, 0)
 
     def node(self, path: str) -> AnyInode:
         """Give the union's inode behind *path*."""
@@ -155,7 +156,7 @@ class Kernel:
 
     def names(self, path: str = ".", cookie: int = 2) -> list[str]:
         """List the names of a directory, in order."""
-        return [os.fsdecode(name) for name, _, _ in self.union.entries(self.number_of(path), cookie)]
+        return [os.fsdecode(listed.name) for listed in self.union.entries(self.number_of(path), cookie)]
 
     def number_of(self, path: str) -> int:
         return ROOT if path == "." else self.number(path)
@@ -166,8 +167,7 @@ class Kernel:
         pending = [("", ROOT)]
         while pending:
             above, directory = pending.pop()
-            names = [name for name, _, _ in self.union.entries(directory, 2)]
-            for name in names:
+            for name in [listed.name for listed in self.union.entries(directory, 2)]:
                 shown = self.union.lookup(directory, name)
                 assert shown is not None, f"{name!r} is listed but isn't there"
                 self._remember(shown)
@@ -213,8 +213,7 @@ class Kernel:
         return {name: self.union.getxattr(number, name) for name in self.union.listxattr(number, lambda: True)}
 
     def create(self, path: str, mode: int = 0o100644, *, caller: Caller | None = None, **more: Any) -> Attributes:
-        caller = Caller(0, 0) if caller is None else caller
-        return self._remember(self.union.create(*self.place(path), mode, caller, **more))
+        return self._remember(self.union.create(*self.place(path), mode, caller or self.root_caller, **more))
 
     def mkdir(self, path: str, permissions: int = 0o755) -> Attributes:
         return self.create(path, 0o040000 | permissions)

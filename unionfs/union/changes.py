@@ -71,6 +71,9 @@ class Changes:
     def _writable(self, node: AnyInode) -> Operation[Upper]:
         if self._copy_up is None or self._upper is None:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        if _is_removed(node):
+            # Its path may lead to another directory by now.
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         yield from self._copy_up.inode(node, content=False)
         return self._upper
 

@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Mapping
 
-from unionfs.layer import private_xattrs
+from unionfs.layer import acl, private_xattrs
 from unionfs.layer.abilities import Abilities
 from unionfs.layer.ownership import Ownership
 from unionfs.layer.unpack.notes import Note, Notes
@@ -72,6 +72,7 @@ class InodeWriter:
         """
         if self._abilities.owners and (self._abilities.devices or shown.type_bits == stat.S_IFIFO):
             os.mknod(name, shown.type_bits | 0o600, shown.rdev, dir_fd=directory_fd)
+            xattrs.discard(entry_path(directory_fd, name), acl.ACCESS)  # inherited from the directory
             if self._give_away(directory_fd, name, shown):
                 if attributes:
                     self._set_all(entry_path(directory_fd, name), attributes, name)
@@ -79,6 +80,7 @@ class InodeWriter:
             os.unlink(name, dir_fd=directory_fd)
         fd = os.open(name, CREATE, _OWN_FILE, dir_fd=directory_fd)
         try:
+            xattrs.discard(fd, acl.ACCESS)
             self.write(fd, shown, attributes, name)
         finally:
             os.close(fd)

@@ -68,6 +68,7 @@ def settle(staging: Staging, unsettled: Unsettled, lowers: Sequence[Directory], 
     finally:
         descriptors.close()
         os.close(root_fd)
+    staging.discard_aside()
     unsettled.warnings += notes.lines()
 
 

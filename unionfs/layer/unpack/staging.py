@@ -4,7 +4,9 @@ import os
 from contextlib import suppress
 from typing import Self
 
-from unionfs.layer.unpack.tree import DIRECTORY
+from unionfs.layer import acl
+from unionfs.layer.unpack.tree import DIRECTORY, remove_tree
+from unionfs.linux import xattrs
 
 ROOT = b"root"
 LINKS = b"links"
@@ -18,7 +20,8 @@ class Staging:
     """An open staging directory; a context manager."""
 
     def __init__(self, fd: int) -> None:
-        """Take over the open directory *fd*."""
+        """Take over the open directory *fd*, and let nothing made in it inherit an access list."""
+        xattrs.discard(fd, acl.DEFAULT)
         self.fd = fd
         self._open: dict[bytes, int] = {}
 
@@ -30,6 +33,12 @@ class Staging:
                 os.mkdir(name, 0o700, dir_fd=self.fd)
             fd = self._open[name] = os.open(name, DIRECTORY, dir_fd=self.fd)
         return fd
+
+    def discard_aside(self) -> None:
+        """Remove what was kept beside the root, so that no file has a name there."""
+        for name in (LINKS, PLNK):
+            with suppress(FileNotFoundError):
+                remove_tree(self.fd, name)
 
     def close(self) -> None:
         """Close the descriptors; the directory stays."""

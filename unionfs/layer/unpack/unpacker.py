@@ -92,8 +92,6 @@ class _Unpacker:
             raise LayerError(f"{printable(entry.name)}: {error.strerror}") from error
 
     def _prepare_root(self) -> None:
-        for attribute in (acl.ACCESS, acl.DEFAULT):
-            xattrs.discard(self.tree.root.fd, attribute)  # inherited from where the layers are kept
         self._inodes.write(self.tree.root.fd, DEFAULT_DIRECTORY, {}, b".")
         self.tree.root.times = (0, 0)
 

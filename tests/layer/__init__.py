@@ -1,0 +1,1 @@
+"""Tests of the layer room: what lies in one directory, and how a tar stream becomes one."""

@@ -219,7 +219,10 @@ class Kernel:
         return self.create(path, 0o040000 | permissions)
 
     def link(self, path: str, new: str) -> Attributes:
-        return self._remember(run(self.union.link(self.number(path), *self.place(new))))
+        return self.link_number(self.number(path), new)
+
+    def link_number(self, number: int, new: str) -> Attributes:
+        return self._remember(run(self.union.link(number, *self.place(new))))
 
     def unlink(self, path: str) -> None:
         run(self.union.unlink(*self.place(path)))

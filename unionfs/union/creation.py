@@ -132,6 +132,7 @@ class Creation:
         self._link(node, parent, name, over_whiteout=contents.has_whiteout(name))
         contents.set_upper(name, Entry(kind_of_mode(node.type_bits), node.real.inode, _upper_of(parent)))
         parent.attach(name, node)
+        self._nodes.take_back(node, Place(_upper_of(parent), name))
 
     def _link(self, node: Inode, parent: DirectoryInode, name: bytes, *, over_whiteout: bool) -> None:
         upper = _upper_of(parent)

@@ -163,7 +163,8 @@ class Nodes:
         real = Identity(attributes.dev, attributes.ino)
         known = self.table.find(real)
         if isinstance(known, Inode):
-            self._find_again(known, place, in_upper=in_upper)
+            if in_upper:
+                self.take_back(known, place)
             return known
         origin = Origin.parse(marks.origin) if in_upper else None
         if origin is None and not in_upper and attributes.nlink > 1:
@@ -178,11 +179,12 @@ class Nodes:
         self.table.add(node)
         return node
 
-    def _find_again(self, node: Inode, place: Place, *, in_upper: bool) -> None:
-        """Take a further name as the place of a file that had to be parked, and so had no name."""
-        if in_upper and node.parked and self.upper is not None:
-            self.upper.discard(node.place.name)
-            node.place, node.parked, node.unlinked = place, False, False
+    def take_back(self, node: Inode, place: Place) -> None:
+        """Let a file that was parked since no name of it was known be reached at *place*, a name of the upper."""
+        if node.parked and self.upper is not None:
+            parked, node.place = node.place.name, place
+            node.parked = node.unlinked = False
+            self.upper.discard(parked)
 
     def _is_indexed(self, key: bytes | None, found: Identity, *, in_upper: bool) -> bool:
         """Tell whether the index holds what was found; a copy of an upper file made offline has its key alone."""

@@ -15,15 +15,18 @@ from unionfs.union.inode import Place
 
 
 class Lowers:
-    """The stack of read-only layers, topmost first."""
+    """The stack of read-only layers, topmost first.
+
+    ``roots`` are those that show: a layer with an opaque root hides those beneath it.
+    """
 
     def __init__(self, roots: Sequence[Directory], *, follow_redirects: bool) -> None:
-        self._all_roots = tuple(roots)
+        self.roots = self._until_opaque(roots)
         self._follow = follow_redirects
 
-    def roots(self) -> tuple[Directory, ...]:
-        """Give the roots that show merged: a layer with an opaque root hides those beneath it."""
-        return self._until_opaque(self._all_roots)
+    def hide(self) -> None:
+        """Show none of them: the upper has an opaque root."""
+        self.roots = ()
 
     @staticmethod
     def _until_opaque(directories: Sequence[Directory]) -> tuple[Directory, ...]:
@@ -66,7 +69,7 @@ class Lowers:
         return tuple(found)
 
     def _is_last(self, directory: Directory) -> bool:
-        return directory.tree.position == self._all_roots[-1].tree.position
+        return directory.tree.position == self.roots[-1].tree.position
 
     def redirected(
         self, parents: Sequence[Directory], redirect: bytes, position: int
@@ -81,9 +84,7 @@ class Lowers:
         if not redirect.startswith(b"/"):
             return parents, redirect
         *above, name = redirect[1:].split(b"/")
-        found: Sequence[Directory] = self._until_opaque(
-            [root for root in self._all_roots if root.tree.position > position]
-        )
+        found: Sequence[Directory] = [root for root in self.roots if root.tree.position > position]
         for component in above:
             found = self.directories(found, component)
         return found, name

@@ -40,9 +40,9 @@ class Nodes:
 
     def _make_root(self) -> DirectoryInode:
         upper = None if self.upper is None else self.upper.root
-        lowers = self.lowers.roots()
         if upper is not None and upper.is_opaque(upper.marks()):
-            lowers = ()
+            self.lowers.hide()
+        lowers = self.lowers.roots
         top = upper or lowers[0]
         status = top.status()
         root = DirectoryInode(ROOT, Identity(status.st_dev, status.st_ino), upper, lowers, b"")
@@ -161,7 +161,8 @@ class Nodes:
         if attributes.is_directory:
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
         real = Identity(attributes.dev, attributes.ino)
-        known = self.table.find(real)
+        # A lower file with one name that shows at two is in a directory to which two redirects lead: two files here.
+        known = self.table.find(real) if in_upper or attributes.nlink > 1 else None
         if isinstance(known, Inode):
             if in_upper:
                 self.take_back(known, place)

@@ -226,7 +226,8 @@ class Nodes:
         if marks.metacopy and node.type_bits == stat.S_IFREG:
             position = -1 if node.in_upper else node.place.directory.tree.position
             node.is_metacopy = True
-            node.lower_path = lower_path(parent, name, marks)
+            # A redirect of the layers beneath is followed from there, not from the upper.
+            node.lower_path = lower_path(parent, name, marks if node.in_upper else NO_MARKS)
             node.content = self.lowers.content(parent.lowers, name, marks, position)
 
     # What an inode shows.

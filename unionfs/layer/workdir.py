@@ -9,7 +9,9 @@ import errno
 import os
 import stat
 
+from unionfs.layer import acl
 from unionfs.layer.directory import Directory
+from unionfs.linux import xattrs
 
 WORK = b"work"
 INCOMPAT = b"incompat"
@@ -45,6 +47,9 @@ class Workdir:
                 "mount it with overlayfs, or remove that directory to give up its hard links",
             )
         make_directory(self._root, WORK)
+        for inherited in (acl.ACCESS, acl.DEFAULT):
+            # One that WORKDIR hands down would be handed on to all that is staged.
+            xattrs.discard(self.directory.path(), inherited)
         self._check_incompat(take_over_volatile=take_over_volatile)
         for entry in names(self.directory):
             if entry not in _KEPT:

@@ -27,6 +27,8 @@ _TEXT = re.compile(
     rb"(?::(?P<type>file|dir|symlink|pipe|socket|(?:block|char)-(?P<major>[0-9]{1,10})-(?P<minor>[0-9]{1,10})))?"
 )
 _MAX_ID = 0xFFFFFFFE
+# The kernel's device numbers have 12 and 20 bits (include/linux/kdev_t.h).
+_MAX_MAJOR, _MAX_MINOR = 0xFFF, 0xFFFFF
 
 
 class Ownership(NamedTuple):
@@ -50,7 +52,10 @@ class Ownership(NamedTuple):
         name = match["type"]
         if name is None:
             return cls(uid, gid, int(match["mode"], 8) & 0o7777)
-        rdev = os.makedev(int(match["major"]), int(match["minor"])) if match["major"] else 0
+        major, minor = int(match["major"] or 0), int(match["minor"] or 0)
+        if major > _MAX_MAJOR or minor > _MAX_MINOR:
+            return None
+        rdev = os.makedev(major, minor)
         return cls(uid, gid, int(match["mode"], 8) & 0o7777, _TYPES[name.split(b"-")[0]], rdev)
 
     @classmethod

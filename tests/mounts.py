@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import os
+import re
 import time
 from pathlib import Path
 
@@ -17,10 +18,18 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 def is_mounted(mountpoint: Path) -> bool:
     """Tell whether something is mounted at ``mountpoint``, without asking the file system mounted there."""
-    # The kernel writes these four characters of a path as a backslash and three octal digits.
-    name = str(mountpoint).translate({ord(char): f"\\{ord(char):03o}" for char in "\\ \t\n"})
+    return mountpoint in _mountpoints()
+
+
+def mounts_beneath(directory: Path) -> list[Path]:
+    """Return where something is mounted beneath ``directory``, the deepest first."""
+    return sorted((place for place in set(_mountpoints()) if directory in place.parents), reverse=True)
+
+
+def _mountpoints() -> list[Path]:
     lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    return any(line.split(" ")[4] == name for line in lines)
+    # The kernel writes blanks, tabs, newlines and backslashes of a path as a backslash and three octal digits.
+    return [Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), line.split(" ")[4])) for line in lines]
 
 
 def mount(source: str, mountpoint: Path, kind: str, flags: int = 0, options: str = "") -> None:

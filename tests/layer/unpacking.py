@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from tests.mounts import mount, unmount_or_detach
 from tests.posix.processes import NOBODY, as_user
@@ -20,8 +21,10 @@ from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.directory import Directory, Tree
 from unionfs.layer.unpack import LayerError, Staging, probe, settle, unpack
 from unionfs.tar import Limits
+from unionfs.tar.source import Stream
 
 DEFAULT = Limits()
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,19 @@ class Stack:
         return self.roots[-1]
 
 
+class Runner(Protocol):
+    """Calls a function as some user and returns what it returns."""
+
+    def __call__(self, function: Callable[[], Result], /) -> Result: ...
+
+
 @dataclass
 class Unpacker:
     """Unpacks as one user; ``options`` are what overlayfs needs to read what that user could write."""
 
     name: str
     directory: Path
-    run: Callable[[Callable[[], Stack]], Stack]
+    run: Runner
     options: str = ""
     count: int = field(default=0, init=False)
 
@@ -79,7 +88,9 @@ class Unpacker:
             return tree(merged)
 
 
-def unpack_stack(where: Path, *archives: bytes, limits: Limits = DEFAULT) -> Stack:
+def unpack_stack(
+    where: Path, *archives: bytes, limits: Limits = DEFAULT, stream: Callable[[bytes], Stream] = io.BytesIO
+) -> Stack:
     """Unpack archives into ``where``, first all of them, then settle them from the lowest up."""
     where.mkdir()
     staged = [where / str(number) for number in range(len(archives))]
@@ -87,7 +98,7 @@ def unpack_stack(where: Path, *archives: bytes, limits: Limits = DEFAULT) -> Sta
     for directory, archive in zip(staged, archives, strict=True):
         directory.mkdir()
         with _staging(directory) as staging:
-            unsettled.append(unpack(io.BytesIO(archive), staging, _abilities(where), limits))
+            unsettled.append(unpack(stream(archive), staging, _abilities(where), limits))
     lowers: list[Directory] = []
     descriptors = Descriptors(32)
     try:

@@ -22,14 +22,15 @@ from unionfs.layer.unpack.staging import LINKS, ROOT, Staging
 from unionfs.layer.unpack.tree import DIRECTORY, remove_tree
 from unionfs.layer.unpack.unsettled import Implied, Unsettled
 from unionfs.layer.unpack.whiteouts import Whiteouts
+from unionfs.layer.whiteout import OPAQUE_MARKER
 
 _OPEN = 64
 
 
 class _Visit:
-    """A directory of the layer while what lies in it is settled. ``left`` counts what it holds."""
+    """A directory of the layer while what lies in it is settled."""
 
-    __slots__ = ("beneath", "changed", "children", "directory", "implied", "inode", "left", "name", "times")
+    __slots__ = ("beneath", "changed", "children", "directory", "implied", "inode", "name", "times")
 
     def __init__(self, directory: Directory, name: bytes, beneath: Beneath) -> None:
         found = directory.status()
@@ -40,7 +41,6 @@ class _Visit:
         self.times = (found.st_atime_ns, found.st_mtime_ns)
         self.children: list[bytes] = []
         self.changed = False
-        self.left = 0
         self.implied: Implied | None = None
 
 
@@ -124,21 +124,31 @@ class _Settlement:
             visit.times = self._inherit(directory, beneath[0].directory)
         if directory.is_opaque(directory.marks()):
             visit.beneath = ()
-        for entry_name, entry in directory.scan().entries.items():
-            visit.left += 1
-            if entry.kind is Kind.DIR:
-                visit.children.append(entry_name)
-            elif entry.kind is Kind.WHITEOUT:
-                self._settle_whiteout(visit, entry_name)
-            elif self._replacements:
-                self._settle_link(visit, entry_name)
+        while self._settle_names(visit):
+            visit.changed = True
         return visit
 
-    def _settle_whiteout(self, visit: _Visit, name: bytes) -> None:
-        if below.find(visit.beneath, name) is None:
-            self._whiteouts.remove(visit.directory.fd(), name)
-            visit.left -= 1
-            visit.changed = True
+    def _settle_names(self, visit: _Visit) -> bool:
+        """Settle what isn't a directory, and note what is; tell whether a name was removed, which listings may skip."""
+        visit.children = []
+        removed = False
+        with os.scandir(visit.directory.path()) as listing:
+            for found in listing:
+                if found.is_dir(follow_symlinks=False):
+                    visit.children.append(found.name)
+                    continue
+                hidden = self._whiteouts.hidden_by(visit.directory.fd(), found)
+                if hidden is not None:
+                    removed |= self._settle_whiteout(visit, hidden)
+                elif self._replacements:
+                    self._settle_link(visit, found.name)
+        return removed
+
+    def _settle_whiteout(self, visit: _Visit, name: bytes) -> bool:
+        if below.find(visit.beneath, name) is not None:
+            return False
+        self._whiteouts.remove(visit.directory.fd(), name)
+        return True
 
     def _settle_link(self, visit: _Visit, name: bytes) -> None:
         replacement = self._replacements.get(visit.directory.status(name).st_ino)
@@ -154,7 +164,7 @@ class _Settlement:
 
         One that stands where a lower layer has something else stays: a path through it made it a directory.
         """
-        if visit.implied is None or Implied.WANTED in visit.implied or visit.left:
+        if visit.implied is None or Implied.WANTED in visit.implied or not _is_empty(visit.directory):
             return False
         if Implied.INHERITS not in visit.implied:
             return True
@@ -165,11 +175,9 @@ class _Settlement:
         fd = above.directory.fd()
         remove_tree(fd, visit.name)
         above.changed = True
-        above.left -= 1
         replaced = Implied.INHERITS not in (visit.implied or Implied(0))
         if replaced and below.find(above.beneath, visit.name) is not None:
             self._whiteouts.write(fd, visit.name)
-            above.left += 1
 
     def _inherit(self, directory: Directory, lower: Directory) -> tuple[int, int]:
         """Give *directory* what *lower* shows; return its access and modification time."""
@@ -182,3 +190,8 @@ class _Settlement:
         times = attributes.atime_ns, attributes.mtime_ns
         set_times(directory, SELF, *times)
         return times
+
+
+def _is_empty(directory: Directory) -> bool:
+    with os.scandir(directory.path()) as listing:
+        return all(found.name == OPAQUE_MARKER for found in listing)

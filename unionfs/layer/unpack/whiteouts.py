@@ -45,6 +45,15 @@ class Whiteouts:
             return False
         return xattrs.get(entry_path(directory_fd, name), self._namespace + private_xattrs.WHITEOUT) is not None
 
+    def hidden_by(self, directory_fd: int, found: "os.DirEntry[bytes]") -> bytes | None:
+        """Give the name that *found* in the directory is the whiteout of; None if it is content or a marker."""
+        if found.name.startswith(PREFIX):
+            return None if found.name == OPAQUE_MARKER else found.name[len(PREFIX) :]
+        if found.is_symlink() or (self._form is WhiteoutForm.DEVICE and found.is_file(follow_symlinks=False)):
+            return None
+        status = os.stat(found.name, dir_fd=directory_fd, follow_symlinks=False)
+        return found.name if self.stands(directory_fd, found.name, status) else None
+
     def hides(self, directory_fd: int, name: bytes) -> bool:
         """Tell whether nothing of the layers beneath shows under *name*, where this layer has no directory."""
         return _is_there(directory_fd, name) or self.has_prefixed(directory_fd, name)

@@ -36,8 +36,8 @@ def test_the_attributes_text_is_read(text: bytes, expected: Ownership) -> None:
     [
         b"", b"1:2", b"1:2:", b"1:2:0648", b"1:2:0644:", b"1:2:0644:door", b"1:2:0644:file:", b" 1:2:0644",
         b"1:2:0644\n", b"-1:2:0644", b"+1:2:0644", b"4294967295:0:0644", b"0:4294967296:0644", b"1:2:0644:block",
-        b"1:2:0644:char-1", b"1:2:0644:file-1-2", b"0:0:0644:char-4096-0", b"0:0:0644:block-0-1048576", b"0:0:0644:char-9999999999-1",
-        "\u0661:2:0644".encode(), b"1:2:0644\0",
+        b"1:2:0644:char-1", b"1:2:0644:file-1-2", b"0:0:0644:char-4096-0", b"0:0:0644:block-0-1048576",
+        b"0:0:0644:char-9999999999-1", "\u0661:2:0644".encode(), b"1:2:0644\0",
     ],
 )  # fmt: skip
 def test_what_does_not_follow_the_grammar_has_no_effect(text: bytes) -> None:

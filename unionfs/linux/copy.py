@@ -12,7 +12,7 @@ _PIECE = 1 << 20
 def copy_content(source: int, target: int, size: int) -> None:
     """Make *target*, an empty file or one of zeros, hold the first *size* bytes of *source*.
 
-    A source that becomes shorter meanwhile leaves zeros at the end.
+    A source that becomes shorter meanwhile leaves zeros at the end. A longer target stays as long as it is.
 
     Raises:
         OSError: ENOSPC, EIO and others of reading and writing.
@@ -25,7 +25,8 @@ def copy_content(source: int, target: int, size: int) -> None:
                 raise
         else:
             return
-    os.ftruncate(target, size)
+    if os.fstat(target).st_size < size:
+        os.ftruncate(target, size)
     position = 0
     while position < size:
         start, end = _next_data(source, position, size)

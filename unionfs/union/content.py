@@ -115,6 +115,8 @@ class Content:
     def write(self, node: Inode, offset: int, content: bytes, *, keep_set_id: bool) -> Operation[int]:
         """Write *content* at *offset*, copying up first; a writer without privilege takes set-id bits away.
 
+        Fewer bytes than given are written only where the next one fails (write(2)).
+
         Raises:
             OSError: EROFS, ENOSPC, EFBIG and others of copying and writing.
         """
@@ -124,7 +126,12 @@ class Content:
             self.clear_set_id(node, opened.fd)
         view, written = memoryview(content), 0
         while written < len(content):
-            written += os.pwrite(opened.fd, view[written:], offset + written)
+            try:
+                written += os.pwrite(opened.fd, view[written:], offset + written)
+            except OSError:
+                if not written:
+                    raise
+                break
         return written
 
     def truncate(self, node: Inode, size: int, *, keep_set_id: bool) -> Operation[None]:

@@ -144,8 +144,10 @@ class CopyUp:
 
         def step() -> None:
             try:
-                copy_content(source, target, size)
-                os.utime(target, ns=(shown.atime_ns, shown.mtime_ns))
+                try:
+                    copy_content(source, target, size)
+                finally:
+                    os.utime(target, ns=(shown.atime_ns, shown.mtime_ns))
                 if not self._volatile:
                     os.fsync(target)
             finally:
@@ -173,13 +175,17 @@ class CopyUp:
         upper.set_mark(work, staged, private_xattrs.ORIGIN, Origin(node.number, key, node.lower_links).text())
         set_times(work, staged, shown.atime_ns, shown.mtime_ns)
 
-    def _mark_metacopy(self, staged: bytes, shown: Attributes) -> None:
-        work = self._upper.work
-        fd = work.open(staged, os.O_WRONLY)
+    @staticmethod
+    def _set_size(place: Place, size: int) -> None:
+        fd = place.directory.open(place.name, os.O_WRONLY)
         try:
-            os.ftruncate(fd, shown.size)
+            os.ftruncate(fd, size)
         finally:
             os.close(fd)
+
+    def _mark_metacopy(self, staged: bytes, shown: Attributes) -> None:
+        work = self._upper.work
+        self._set_size(Place(work, staged), shown.size)
         if not self._upper.set_mark(work, staged, private_xattrs.METACOPY, b""):
             raise OSError(errno.EOPNOTSUPP, "the upper can't keep the mark of a metacopy")
 
@@ -251,10 +257,13 @@ class CopyUp:
         """Bring the content to the metadata that are in the upper; the mark goes last, so a crash shows the old."""
         shown = self._nodes.attributes(node)
         capabilities = node.place.directory.xattr(node.place.name, _CAPABILITIES)
-        step = self._copying(node, node.place, shown, shown.size if size is None else min(size, shown.size))
+        size = shown.size if size is None else min(size, shown.size)
+        step = self._copying(node, node.place, shown, size)
         node.copying = Gate()
         try:
             yield step
+            if size < shown.size:
+                self._set_size(node.place, size)
             if capabilities is not None:
                 # Writing cleared them, but it wasn't the user who wrote.
                 xattrs.set_(node.place.directory.path(node.place.name), _CAPABILITIES, capabilities)

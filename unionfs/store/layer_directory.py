@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Self
 
 from unionfs.image import Digest
+from unionfs.layer.descriptors import Descriptors
+from unionfs.layer.directory import Directory, Tree
 from unionfs.layer.unpack import ROOT, Staging, remove_tree
 from unionfs.linux.files import sync_file_system
 
@@ -87,11 +89,11 @@ class LayerDirectory:
             os.mkdir(name, 0o700, dir_fd=self._staging)
         return Staging(os.open(name, _DIRECTORY, dir_fd=self._staging))
 
-    def open_root(self, name: bytes, *, staged: bool) -> int:
-        """Open the root of the layer *name*, which may still be in staging."""
-        if staged:
-            return os.open(name + b"/" + ROOT, _DIRECTORY, dir_fd=self._staging)
-        return os.open(name, _DIRECTORY, dir_fd=self.fd)
+    def root(self, name: bytes, descriptors: Descriptors, *, staged: bool) -> Directory:
+        """Give the root of the layer *name*, which may still be in staging."""
+        tree = Tree(descriptors, os.fstat(self.fd).st_dev, position=0, confined=False)
+        top = Directory(tree, None, b"", self.fd)
+        return top.child(_STAGING).child(name).child(ROOT) if staged else top.child(name)
 
     def publish(self, names: Iterable[bytes]) -> None:
         """Give staged layers their names, after everything in them was written to the disk.

@@ -1,11 +1,10 @@
 """An image becomes layer directories: all of them, verified, or none."""
 
 import io
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from unionfs.archive import ArchiveError, Image, Layer
 from unionfs.image import Digest
 from unionfs.layer.abilities import Abilities
 from unionfs.layer.descriptors import MINIMUM, Descriptors
-from unionfs.layer.directory import Directory, Tree
+from unionfs.layer.directory import Directory
 from unionfs.layer.unpack import LayerError, Unsettled, probe, settle, unpack
 from unionfs.store.error import StoreError
 from unionfs.store.layer_directory import EMPTY, LayerDirectory, layer_name
@@ -129,19 +128,14 @@ class _Unpacking:
 
     def _settle_all(self, unsettled: Mapping[int, Unsettled], abilities: Abilities) -> None:
         """Settle the new layers from the lowest up, each on those beneath it."""
-        with ExitStack() as cleanup:
-            descriptors = Descriptors(_DESCRIPTORS)
-            cleanup.callback(descriptors.close)
+        with closing(Descriptors(_DESCRIPTORS)) as descriptors:
             lowers: list[Directory] = []
-            for number, layer in enumerate(self._image.layers):
+            for number, (layer, name) in enumerate(zip(self._image.layers, self._names, strict=True)):
                 if number in unsettled:
-                    with self._naming(layer), self._layers.stage(self._names[number]) as staging:
+                    with self._naming(layer), self._layers.stage(name) as staging:
                         settle(staging, unsettled[number], lowers, abilities)
                     self._warn(layer, unsettled[number].warnings)
-                fd = self._layers.open_root(self._names[number], staged=number in unsettled)
-                cleanup.callback(os.close, fd)
-                tree = Tree(descriptors, os.fstat(fd).st_dev, position=0, confined=False)
-                lowers.insert(0, Directory(tree, None, b"", fd))
+                lowers.insert(0, self._layers.root(name, descriptors, staged=number in unsettled))
 
     def _warn(self, layer: Layer, lines: Iterable[str]) -> None:
         self._warnings += [f"layer {layer.diff_id}: {line}" for line in lines]
@@ -175,10 +169,6 @@ class _Unpacking:
 
     def _has_opaque_root(self, name: bytes) -> bool:
         """Tell whether nothing beneath the layer shows; overlayfs itself doesn't look at a layer's root."""
-        fd = self._layers.open_root(name, staged=False)
         with closing(Descriptors(MINIMUM)) as descriptors:
-            try:
-                root = Directory(Tree(descriptors, 0, position=0, confined=False), None, b"", fd)
-                return root.is_opaque(root.marks())
-            finally:
-                os.close(fd)
+            root = self._layers.root(name, descriptors, staged=False)
+            return root.is_opaque(root.marks())

@@ -1,0 +1,1 @@
+"""Tests of the store: images unpacked on disk, verified, whole, and durable."""

@@ -305,7 +305,7 @@ class Operations(pyfuse3.Operations):
         union = self._union
         for listed in union.entries(fh, start_id):
             if listed.node is None or listed.shown is None:
-                entry = _unreachable(listed.kind, union.nodes.table.free_number(None))
+                entry = _unreachable(listed.kind, union.nodes.table.free_number())
             else:
                 entry = _entry(listed.shown)
             fits = pyfuse3.readdir_reply(token, listed.name, entry, listed.cookie)

@@ -14,7 +14,7 @@ _TEXT = re.compile(rb"([0-9]{1,20})(?::([0-9a-z-]{1,400}):([0-9]{1,10}))?")
 class Origin(NamedTuple):
     """Number shown, index key, and link count of the lower."""
 
-    number: int | None
+    number: int
     link_key: bytes | None = None
     links: int = 0
 
@@ -29,5 +29,5 @@ class Origin(NamedTuple):
 
     def text(self) -> bytes:
         """Give the mark's value."""
-        value = b"%d" % (self.number or 0)
+        value = b"%d" % self.number
         return value if self.link_key is None else value + b":%s:%d" % (self.link_key, self.links)

@@ -2,7 +2,8 @@
 
 Owns how a number is made. It is the number on disk, where that is unique in the stack: inodes of the first file system
 keep theirs, those of another get its place in the high bits. A copied-up file keeps its lower's number, which the
-upper records. What can't be numbered so gets a spare number, which no file system of the stack can show.
+upper records. What can't be numbered so gets a number mixed from what it is on disk, so that it has the same when the
+kernel asks again, and where that is another inode's already a spare one.
 """
 
 import gc
@@ -14,7 +15,12 @@ from unionfs.union.inode import AnyInode, DirectoryInode, Identity
 ROOT = 1
 _DEVICE_SHIFT = 56
 _MAX_DEVICES = 32
+_MIXED = 1 << 61
 _SPARE = 1 << 62
+# More can't be given: the highest bit of what names an inode is a transport's own.
+_END = 1 << 63
+# Fibonacci hashing: near values are spread over all bits.
+_SPREAD = 0x9E3779B97F4A7C15
 # Forgetting fewer inodes than this leaves too little memory behind to be worth giving back.
 _WORTH_TIDYING = 4096
 
@@ -33,16 +39,17 @@ class InodeTable:
         """Give *device* its place among the file systems of the stack, in the order of the calls."""
         self._devices.setdefault(device, len(self._devices))
 
-    def natural_number(self, identity: Identity) -> int | None:
-        """Give the number that *identity* has by itself, or None where it can't be told apart so."""
-        place = self._devices.get(identity.device, _MAX_DEVICES)
-        if place >= _MAX_DEVICES or not ROOT < identity.inode < 1 << _DEVICE_SHIFT:
-            return None
-        return place << _DEVICE_SHIFT | identity.inode
+    def natural_number(self, identity: Identity) -> int:
+        """Give the number that *identity* has by itself."""
+        # A file system inside a layer, such as a subvolume, isn't one of the stack's.
+        place = self._devices.get(identity.device, identity.device + _MAX_DEVICES)
+        if place < _MAX_DEVICES and ROOT < identity.inode < 1 << _DEVICE_SHIFT:
+            return place << _DEVICE_SHIFT | identity.inode
+        return _MIXED | ((place + 1) * _SPREAD ^ identity.inode) % _MIXED
 
-    def free_number(self, wanted: int | None) -> int:
-        """Give *wanted*, unless it is another inode's now; then a spare one."""
-        if wanted is not None and wanted != ROOT and wanted not in self._by_number:
+    def free_number(self, wanted: int | None = None) -> int:
+        """Give *wanted*, unless it is another inode's now or none that an inode can have; then a spare one."""
+        if wanted is not None and ROOT < wanted < _END and wanted not in self._by_number:
             return wanted
         while self._next_spare in self._by_number:
             self._next_spare += 1
@@ -53,8 +60,7 @@ class InodeTable:
         """Give the known inode that is *identity* on disk, or that was copied up from it."""
         known = self._by_identity.get(identity)
         if known is None:
-            number = self.natural_number(identity)
-            candidate = None if number is None else self._by_number.get(number)
+            candidate = self._by_number.get(self.natural_number(identity))
             if candidate is not None and identity in (candidate.real, getattr(candidate, "lower", None)):
                 known = candidate
         return known

@@ -22,7 +22,7 @@ class Whiteouts:
         self._namespace = abilities.namespace
 
     def write(self, directory_fd: int, name: bytes) -> None:
-        """Leave a whiteout at *name*, where nothing stands.
+        """Leave a whiteout at *name*, where nothing stands; its times are 0, so that two runs give the same.
 
         Raises:
             OSError: EEXIST, and EOPNOTSUPP where no form can be kept.
@@ -30,6 +30,7 @@ class Whiteouts:
         form = self._form_of(name)
         if form is WhiteoutForm.DEVICE:
             os.mknod(name, stat.S_IFCHR, 0, dir_fd=directory_fd)
+            os.utime(name, ns=(0, 0), dir_fd=directory_fd, follow_symlinks=False)
         elif form is WhiteoutForm.PREFIX:
             if _is_there(directory_fd, name):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
@@ -114,4 +115,6 @@ def _is_there(directory_fd: int, name: bytes) -> bool:
 
 
 def _touch(directory_fd: int, name: bytes) -> None:
-    os.close(os.open(name, CREATE, 0o600, dir_fd=directory_fd))
+    fd = os.open(name, CREATE, 0o600, dir_fd=directory_fd)
+    os.utime(fd, ns=(0, 0))
+    os.close(fd)

@@ -1,4 +1,4 @@
-"""Images written by buildah, podman and skopeo, unpacked and mounted; podman, umoci and overlayfs show the same of them."""
+"""Images by buildah, podman and skopeo, unpacked and mounted: podman, umoci and overlayfs show the same of them."""
 
 import json
 import os

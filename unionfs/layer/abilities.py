@@ -32,8 +32,8 @@ class Abilities:
     """What can be kept.
 
     ``namespace``: the prefix of overlayfs's attributes that may be written, or None. ``owners``: ids can be set, so
-    that nothing has to be kept in ``override_stat``. ``devices``: device nodes can be made.
-    ``rename_whiteout``, ``exchange``: those flags of renameat2 work.
+    that nothing has to be kept in ``override_stat``. ``devices``: device nodes can be made. ``exchange``: that flag of
+    renameat2 works; the one that leaves a whiteout does where ``whiteouts`` is DEVICE, since no other way is as safe.
     """
 
     namespace: bytes | None
@@ -41,7 +41,6 @@ class Abilities:
     whiteouts: WhiteoutForm
     owners: bool
     devices: bool
-    rename_whiteout: bool
     exchange: bool
 
 
@@ -65,7 +64,7 @@ def probe(work: Directory, *, user_namespace: bool, prefix_whiteouts: bool) -> A
         exchange = _can_exchange(fd, name, other)
         rename_whiteout = _works(lambda: renameat2(fd, name, fd, other, RENAME_WHITEOUT))
         devices = _can_make(fd, b"#probe3", os.makedev(1, 3))
-        whiteout = _can_make(fd, b"#probe3", 0)
+        whiteout = rename_whiteout and _can_make(fd, b"#probe3", 0)
     finally:
         for leftover in (name, other):
             _unlink_if_there(fd, leftover)
@@ -76,7 +75,6 @@ def probe(work: Directory, *, user_namespace: bool, prefix_whiteouts: bool) -> A
         whiteouts=_whiteout_form(fd, device=whiteout and not prefix_whiteouts),
         owners=owners,
         devices=devices,
-        rename_whiteout=rename_whiteout and whiteout and not prefix_whiteouts,
         exchange=exchange,
     )
 

@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from unionfs.layer import acl, private_xattrs, whiteout
 from unionfs.layer.abilities import Abilities, WhiteoutForm
@@ -35,6 +36,19 @@ class New:
     def is_directory(self) -> bool:
         """Whether a directory is to be made."""
         return stat.S_ISDIR(self.ownership.type_bits)
+
+
+class Move(NamedTuple):
+    """What a rename moves, and what it leaves and meets.
+
+    ``directory``: a directory moves. ``leaves_whiteout``: the layers beneath hold its old name. ``over_whiteout``: a
+    whiteout stands at the new name. ``replaces``: something shows there, be it in the layers beneath.
+    """
+
+    directory: bool
+    leaves_whiteout: bool
+    over_whiteout: bool
+    replaces: bool
 
 
 class Upper:
@@ -173,10 +187,10 @@ class Upper:
             if leave_whiteout:
                 self._write_prefixed(parent, name)
             os.rename(name, staged, src_dir_fd=fd, dst_dir_fd=work)
-        elif form is WhiteoutForm.DEVICE and self.abilities.rename_whiteout:
+        elif form is WhiteoutForm.DEVICE:
             renameat2(fd, name, work, staged, RENAME_WHITEOUT)
         else:
-            mark = self._stage_whiteout(parent)
+            mark = self._stage_attribute_whiteout(parent)
             if self.abilities.exchange:
                 self._exchange(self.work, mark, parent, name)
                 return mark
@@ -194,40 +208,61 @@ class Upper:
 
     # Renaming.
 
-    def rename(
-        self,
-        source: Directory,
-        name: bytes,
-        target: Directory,
-        new_name: bytes,
-        *,
-        directory: bool,
-        leave_whiteout: bool,
-        over_whiteout: bool,
-    ) -> None:
-        """Rename *name* to *new_name*, over what stands there, in an order that never hides it.
+    def rename(self, source: Directory, name: bytes, target: Directory, new_name: bytes, move: Move) -> None:
+        """Rename *name* to *new_name*, over what stands there, in an order that hides nothing and bares nothing hidden.
 
-        Where a whiteout is left by a flag of renameat2 the step is one call. A ``.wh.`` file is written first,
-        since it is harmless beside its own file.
+        A flag of renameat2 leaves overlayfs's whiteout in the same call. A ``.wh.`` file is written first, since it is
+        harmless beside its own file, and beside a directory with a redirect. A whiteout in attribute form is put in the
+        target's place first and then exchanged with what moves; only a file that shows there isn't hidden before.
+
+        Raises:
+            OSError: EXDEV for a directory where there is no such order, and what rename gives.
         """
-        physical = over_whiteout and target.has(new_name)
-        form = self._form_for(name)
-        if leave_whiteout and form is WhiteoutForm.PREFIX:
+        form = self._form_for(name) if move.leaves_whiteout else None
+        if form is WhiteoutForm.PREFIX:
             self._write_prefixed(source, name)
-        fd, target_fd = source.fd(), target.fd()
-        whiteout_left = form is WhiteoutForm.PREFIX
-        if physical and (directory or (leave_whiteout and not whiteout_left)):
-            self._exchange(source, name, target, new_name)
-            if whiteout_left or not leave_whiteout:
-                os.unlink(name, dir_fd=fd)
-        elif leave_whiteout and form is WhiteoutForm.DEVICE and self.abilities.rename_whiteout:
-            renameat2(fd, name, target_fd, new_name, RENAME_WHITEOUT)
+        if form is WhiteoutForm.ATTRIBUTE:
+            self._rename_leaving_attribute(source, name, target, new_name, move)
+        elif move.directory and move.over_whiteout and target.has(new_name):
+            self._swap(source, name, target, new_name)
+            if form is not WhiteoutForm.DEVICE:
+                os.unlink(name, dir_fd=source.fd())
         else:
-            os.rename(name, new_name, src_dir_fd=fd, dst_dir_fd=target_fd)
-            if leave_whiteout and not whiteout_left:
-                self.white_out(source, name)
-        if over_whiteout:
+            flags = RENAME_WHITEOUT if form is WhiteoutForm.DEVICE else 0
+            renameat2(source.fd(), name, target.fd(), new_name, flags)
+        if move.over_whiteout:
             self._remove_prefixed(target, new_name)
+
+    def _rename_leaving_attribute(
+        self, source: Directory, name: bytes, target: Directory, new_name: bytes, move: Move
+    ) -> None:
+        if not move.directory and (move.replaces or not self.abilities.exchange):
+            mark, staged = self._stage_attribute_whiteout(source), self.workdir.staged_name()
+            _link(source, name, self.work, staged)
+            self.replace(staged, target, new_name)
+            self.replace(mark, source, name)
+            return
+        if not self.abilities.exchange:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        staged, work = self._stage_attribute_whiteout(target), self.work.fd()
+        covered = not move.over_whiteout and target.has(new_name)
+        flags = RENAME_EXCHANGE if covered else 0
+        renameat2(work, staged, target.fd(), new_name, flags)
+        try:
+            self._swap(source, name, target, new_name)
+        except OSError:
+            if not move.over_whiteout:
+                renameat2(target.fd(), new_name, work, staged, flags)
+                self.discard(staged)
+            raise
+        if covered:
+            self.discard(staged)
+
+    def _swap(self, source: Directory, name: bytes, target: Directory, whiteout_name: bytes) -> None:
+        """Exchange an entry with a whiteout, which stays one where it arrives."""
+        if stat.S_ISREG(target.status(whiteout_name).st_mode):
+            self._expect_attribute_whiteouts(source)
+        self.exchange(source, name, target, whiteout_name)
 
     def exchange(self, source: Directory, name: bytes, target: Directory, new_name: bytes) -> None:
         """Exchange two entries of the upper in one step."""
@@ -280,7 +315,8 @@ class Upper:
             return WhiteoutForm.ATTRIBUTE
         return form
 
-    def _stage_whiteout(self, parent: Directory) -> bytes:
+    def stage_whiteout(self, parent: Directory) -> bytes:
+        """Make a whiteout in the workdir that is to be put into *parent*, and give its name there."""
         if self.abilities.whiteouts is not WhiteoutForm.DEVICE:
             return self._stage_attribute_whiteout(parent)
         staged = self.workdir.staged_name()
@@ -288,15 +324,20 @@ class Upper:
         return staged
 
     def _stage_attribute_whiteout(self, parent: Directory) -> bytes:
+        namespace = self._expect_attribute_whiteouts(parent)
+        staged = self.workdir.staged_name()
+        self._touch(self.work, staged)
+        xattrs.set_(self.work.path(staged), namespace + private_xattrs.WHITEOUT, b"y")
+        return staged
+
+    def _expect_attribute_whiteouts(self, parent: Directory) -> bytes:
+        """Say on *parent* that it holds whiteouts in attribute form; give the namespace in which they are marked."""
         namespace = self.abilities.namespace
         if namespace is None:
             raise OSError(errno.EOPNOTSUPP, "the upper's file system can't keep a whiteout for this name")
         if parent.xattr(SELF, namespace + private_xattrs.OPAQUE) is None:
             xattrs.set_(parent.path(), namespace + private_xattrs.OPAQUE, b"x")
-        staged = self.workdir.staged_name()
-        self._touch(self.work, staged)
-        xattrs.set_(self.work.path(staged), namespace + private_xattrs.WHITEOUT, b"y")
-        return staged
+        return namespace
 
     def _write_prefixed(self, parent: Directory, name: bytes) -> None:
         try:

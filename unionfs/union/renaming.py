@@ -10,7 +10,7 @@ import os
 from unionfs.layer import private_xattrs
 from unionfs.layer.entry import Entry, Kind, kind_of_mode
 from unionfs.layer.marks import REDIRECT_MAX
-from unionfs.layer.upper import Upper
+from unionfs.layer.upper import Move, Upper
 from unionfs.linux.rename import RENAME_EXCHANGE, RENAME_NOREPLACE
 from unionfs.union.contents import Contents
 from unionfs.union.copy_up import CopyUp
@@ -171,9 +171,12 @@ class Renaming:
             source.name,
             target.parent.upper,
             target.name,
-            directory=isinstance(source.node, DirectoryInode),
-            leave_whiteout=source.has_lower,
-            over_whiteout=target.contents.has_whiteout(target.name),
+            Move(
+                directory=isinstance(source.node, DirectoryInode),
+                leaves_whiteout=source.has_lower,
+                over_whiteout=target.contents.has_whiteout(target.name),
+                replaces=target.node is not None,
+            ),
         )
 
     def _clear_for(self, over: DirectoryInode) -> None:

@@ -5,6 +5,7 @@ the end, its daemon has ended, and the lower layers are as they were. What is ex
 ``tests.posix``.
 """
 
+import errno
 import os
 import shutil
 import subprocess
@@ -36,6 +37,10 @@ PATIENCE = 20.0
 
 class MountError(Exception):
     """A mount that was refused; the text is what the program said."""
+
+
+class BusyError(MountError):
+    """A mount that was refused because something still holds one of its directories."""
 
 
 class Attachment(Protocol):
@@ -103,7 +108,7 @@ class KernelOverlay:
             with chdir(cwd):
                 mount("overlay", mountpoint, "overlay", flags, ",".join([*chosen, *rest]))
         except OSError as error:
-            raise MountError(str(error)) from error
+            raise (BusyError if error.errno == errno.EBUSY else MountError)(str(error)) from error
         return _KernelMount(mountpoint)
 
 
@@ -210,8 +215,17 @@ class Mounted:
     def mount(self) -> None:
         """Attach the stack; a writable plain directory is there already."""
         options = [*self._layer_options(), *self.options]
-        if options or self.lowers:
-            self.attachment = self.filesystem.attach(options, self.root, self.directory, self.environment)
+        if not options:
+            return
+        deadline = time.monotonic() + PATIENCE
+        while self.attachment is None:
+            try:
+                self.attachment = self.filesystem.attach(options, self.root, self.directory, self.environment)
+            except BusyError:
+                # Whoever made a mount namespace meanwhile has a copy of the mount that ended, and with it the upper.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     def unmount(self) -> None:
         """Detach, if mounted, and wait for the daemon."""

@@ -31,19 +31,23 @@ class Entry:
 Snapshot = Mapping[str, Entry]
 
 
-def snapshot(directory: Path) -> Snapshot:
-    """Read ``directory`` and everything beneath it, keyed by path relative to it."""
-    return dict(_entries(directory, "."))
+def snapshot(directory: Path, *, skip_missing: bool = False) -> Snapshot:
+    """Read ``directory`` and everything beneath it, keyed by path relative to it.
+
+    Raises FileNotFoundError where a listed name isn't there, unless told to skip it.
+    """
+    return dict(_entries(directory, ".", skip_missing=skip_missing))
 
 
-def _entries(directory: Path, path: str) -> Iterator[tuple[str, Entry]]:
+def _entries(directory: Path, path: str, *, skip_missing: bool) -> Iterator[tuple[str, Entry]]:
+    if skip_missing and not os.path.lexists(directory / path):
+        return
     found = os.lstat(directory / path)
     yield path, _entry(directory / path, found)
     if stat.S_ISDIR(found.st_mode):
-        with os.scandir(directory / path) as listing:
-            names = sorted(entry.name for entry in listing)
-        for name in names:
-            yield from _entries(directory, name if path == "." else f"{path}/{name}")
+        for name in sorted(os.listdir(directory / path)):
+            inner = name if path == "." else f"{path}/{name}"
+            yield from _entries(directory, inner, skip_missing=skip_missing)
 
 
 def _entry(path: Path, found: os.stat_result) -> Entry:

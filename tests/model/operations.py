@@ -1,0 +1,185 @@
+"""Operations as values, and what each gives: a result that can be compared, or the name of an errno.
+
+An operation names its paths, never inodes or descriptors, so that it can be done in any tree.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.posix.processes import NOBODY
+from tests.posix.syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE, renameat2
+
+HANDLES = 2
+"""How many files an actor holds open at most."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One step; what ``path``, ``other`` and ``number`` mean is the kind's affair."""
+
+    kind: str
+    path: str
+    other: str = "a"
+    number: int = 0
+    as_nobody: bool = False
+
+
+@dataclass
+class Actor:
+    """Who does the operations in one tree, with the files it holds open."""
+
+    root: Path
+    handles: dict[int, int] = field(default_factory=dict)
+
+    def do(self, operation: Operation) -> object:
+        """Carry the operation out and return its outcome."""
+        try:
+            with _effective_user(nobody=operation.as_nobody):
+                return KINDS[operation.kind](self, operation)
+        except OSError as error:
+            return errno.errorcode[error.errno] if error.errno else repr(error)
+
+    def close(self) -> None:
+        """Close every file held open."""
+        while self.handles:
+            os.close(self.handles.popitem()[1])
+
+    def handle(self, operation: Operation) -> int:
+        """Return the open file that the operation's number names."""
+        descriptor = self.handles.get(operation.number % HANDLES)
+        if descriptor is None:
+            raise OSError(errno.EBADF, "nothing is open here")
+        return descriptor
+
+
+@contextmanager
+def _effective_user(*, nobody: bool) -> Iterator[None]:
+    if not nobody:
+        yield
+        return
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+def _content(operation: Operation) -> bytes:
+    return b"%s:%d;" % (os.fsencode(operation.other), operation.number) * (1 + operation.number % 7 * 300)
+
+
+def _open(actor: Actor, operation: Operation, flags: int) -> int:
+    # Without O_NONBLOCK a fifo would wait for its other end.
+    return os.open(actor.root / operation.path, flags | os.O_NONBLOCK, MODES[operation.number % len(MODES)] & 0o777)
+
+
+def _write(actor: Actor, operation: Operation, flags: int, offset: int) -> object:
+    descriptor = _open(actor, operation, flags)
+    try:
+        return os.pwrite(descriptor, _content(operation), offset)
+    finally:
+        os.close(descriptor)
+
+
+def _truncate_on_open(actor: Actor, operation: Operation) -> None:
+    os.close(_open(actor, operation, os.O_RDONLY | os.O_TRUNC))
+
+
+def _remove_tree(path: Path) -> None:
+    """Remove in the order of names, so that the first failure is the same everywhere."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+        return
+    for name in _names(path):
+        _remove_tree(path / name)
+    path.rmdir()
+
+
+def _read(actor: Actor, operation: Operation) -> object:
+    descriptor = _open(actor, operation, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 1 << 20)
+    finally:
+        os.close(descriptor)
+
+
+def _names(directory: Path) -> list[str]:
+    # Overlayfs lists the whiteouts of a directory that lies in one layer alone, and then doesn't find them.
+    return sorted(name for name in os.listdir(directory) if os.path.lexists(directory / name))
+
+
+def shown(found: os.stat_result) -> tuple[int, ...]:
+    """Return what stat(2) says that two file systems must agree on."""
+    if stat.S_ISDIR(found.st_mode):
+        return found.st_mode, found.st_uid, found.st_gid
+    return found.st_mode, found.st_uid, found.st_gid, found.st_size, found.st_nlink, found.st_rdev
+
+
+def _times(operation: Operation) -> tuple[int, int]:
+    return operation.number * 1_000_000_007, operation.number * 1_000_000_009
+
+
+def _hold(actor: Actor, operation: Operation) -> None:
+    descriptor = _open(actor, operation, os.O_RDWR)
+    previous = actor.handles.pop(operation.number % HANDLES, None)
+    if previous is not None:
+        os.close(previous)
+    actor.handles[operation.number % HANDLES] = descriptor
+
+
+def _let_go(actor: Actor, operation: Operation) -> None:
+    os.close(actor.handle(operation))
+    del actor.handles[operation.number % HANDLES]
+
+
+MODES = (0o644, 0o600, 0o755, 0o777, 0o4755, 0o2755, 0o1777, 0o000)
+XATTRS = ("user.a", "user.b", "trusted.c", "trusted.overlay.d")
+
+KINDS: Mapping[str, Callable[[Actor, Operation], object]] = {
+    "create": lambda a, o: _write(a, o, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0),
+    "create or write": lambda a, o: _write(a, o, os.O_CREAT | os.O_RDWR, 0),
+    "write": lambda a, o: _write(a, o, os.O_WRONLY, o.number * 100),
+    "append": lambda a, o: _write(a, o, os.O_WRONLY | os.O_APPEND, 0),
+    "replace": lambda a, o: _write(a, o, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0),
+    "truncate": lambda a, o: os.truncate(a.root / o.path, o.number * 50),
+    "truncate on open": _truncate_on_open,
+    "read": _read,
+    "list": lambda a, o: _names(a.root / o.path),
+    "stat": lambda a, o: shown(os.stat(a.root / o.path)),
+    "lstat": lambda a, o: shown(os.lstat(a.root / o.path)),
+    "readlink": lambda a, o: os.readlink(a.root / o.path),
+    "mkdir": lambda a, o: os.mkdir(a.root / o.path, MODES[o.number % len(MODES)] & 0o1777),
+    "rmdir": lambda a, o: os.rmdir(a.root / o.path),
+    "unlink": lambda a, o: os.unlink(a.root / o.path),
+    "remove tree": lambda a, o: _remove_tree(a.root / o.path),
+    "rename": lambda a, o: os.rename(a.root / o.path, a.root / o.other),
+    "rename to a free name": lambda a, o: renameat2(a.root / o.path, a.root / o.other, RENAME_NOREPLACE),
+    "exchange": lambda a, o: renameat2(a.root / o.path, a.root / o.other, RENAME_EXCHANGE),
+    "link": lambda a, o: os.link(a.root / o.path, a.root / o.other, follow_symlinks=False),
+    "symlink": lambda a, o: os.symlink(o.other, a.root / o.path),
+    "chmod": lambda a, o: os.chmod(a.root / o.path, MODES[o.number % len(MODES)]),
+    "chown": lambda a, o: os.chown(a.root / o.path, o.number, NOBODY, follow_symlinks=False),
+    "utimes": lambda a, o: os.utime(a.root / o.path, ns=_times(o), follow_symlinks=False),
+    "setxattr": lambda a, o: os.setxattr(a.root / o.path, XATTRS[o.number % 4], _content(o)[:9], follow_symlinks=False),
+    "removexattr": lambda a, o: os.removexattr(a.root / o.path, XATTRS[o.number % 4], follow_symlinks=False),
+    "getxattr": lambda a, o: os.getxattr(a.root / o.path, XATTRS[o.number % 4], follow_symlinks=False),
+    "listxattr": lambda a, o: sorted(os.listxattr(a.root / o.path, follow_symlinks=False)),
+    "mkfifo": lambda a, o: os.mkfifo(a.root / o.path, MODES[o.number % len(MODES)] & 0o777),
+    "mknod": lambda a, o: os.mknod(a.root / o.path, stat.S_IFCHR | 0o600, os.makedev(0, o.number % 3)),
+    "hold": _hold,
+    "let go": _let_go,
+    "write held": lambda a, o: os.pwrite(a.handle(o), _content(o), o.number),
+    "read held": lambda a, o: os.pread(a.handle(o), 1 << 20, 0),
+    "stat held": lambda a, o: shown(os.fstat(a.handle(o))),
+    "chmod held": lambda a, o: os.fchmod(a.handle(o), MODES[o.number % len(MODES)]),
+    "truncate held": lambda a, o: os.ftruncate(a.handle(o), o.number * 10),
+    "setxattr held": lambda a, o: os.setxattr(a.handle(o), XATTRS[o.number % 4], b"held"),
+    "sync held": lambda a, o: os.fsync(a.handle(o)),
+}

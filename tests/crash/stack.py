@@ -1,0 +1,112 @@
+"""A stack on disk whose upper is made anew for each attempt, opened as a union in this process."""
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.crash.view import View
+from tests.stacks import HardLink, Layer, Node, write
+from unionfs.layer.descriptors import Descriptors
+from unionfs.layer.lower import open_lower
+from unionfs.layer.open_upper import UpperOptions, open_upper
+from unionfs.union.union import Settings, Union
+
+
+@dataclass(frozen=True)
+class Form:
+    """How an upper keeps its marks."""
+
+    name: str
+    options: UpperOptions
+    long_names: bool = False
+
+    def spell(self, name: str) -> bytes:
+        """Give the name on disk; the whiteout of one with 255 bytes can't have a ``.wh.`` name."""
+        return name.ljust(255, "-").encode() if self.long_names else name.encode()
+
+    def unspell(self, name: bytes) -> str:
+        """Give the name that a test calls by."""
+        return name.decode().rstrip("-") if self.long_names else name.decode()
+
+    def path(self, path: str) -> str:
+        """Spell a whole path."""
+        return path if path == "." else "/".join(self.spell(part).decode() for part in path.split("/"))
+
+
+DEVICE = Form("device", UpperOptions())
+PREFIX = Form("prefix", UpperOptions(prefix_whiteouts=True))
+ATTRIBUTE = Form("attribute", UpperOptions(prefix_whiteouts=True), long_names=True)
+USER = Form("user", UpperOptions(user_namespace=True))
+FORMS = {form.name: form for form in (DEVICE, PREFIX, ATTRIBUTE, USER)}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The directories of one case: lowers that stay, an upper and a workdir that each attempt makes anew."""
+
+    directory: Path
+    form: Form
+    settings: Settings
+    lowers: int
+
+    @classmethod
+    def build(cls, directory: Path, form: Form, settings: Settings, lowers: tuple[Layer, ...]) -> "Stack":
+        """Write the lowers, topmost first."""
+        for place, layer in enumerate(lowers):
+            write(directory / f"lower{place}", {form.path(path): _spelled(node, form) for path, node in layer.items()})
+        stack = cls(directory, form, settings, len(lowers))
+        stack.make_upper()
+        return stack
+
+    @property
+    def upper(self) -> Path:
+        """The upper directory."""
+        return self.directory / "upper"
+
+    @property
+    def work(self) -> Path:
+        """The workdir."""
+        return self.directory / "work"
+
+    def make_upper(self) -> None:
+        """Start with an upper that holds nothing."""
+        for path in (self.upper, self.work):
+            if path.exists():
+                shutil.rmtree(path)
+            path.mkdir()
+
+    @contextmanager
+    def opened(self) -> Iterator[View]:
+        """Open the stack as a mount does, and close it again."""
+        descriptors = Descriptors(64)
+        options = dataclasses.replace(self.form.options, volatile=self.settings.volatile, take_over_volatile=True)
+        upper = open_upper(os.fsencode(self.upper), os.fsencode(self.work), descriptors, options)
+        lowers = [
+            open_lower(os.fsencode(self.directory / f"lower{place}"), place, descriptors)
+            for place in range(self.lowers)
+        ]
+        union = Union(upper.upper, lowers, self.settings)
+        try:
+            yield View(union, self.form.spell)
+        finally:
+            union.close()
+            upper.close()
+            for root in (upper.upper.root, upper.upper.workdir._root, *lowers):
+                os.close(root.root_fd)
+
+    def staged(self) -> list[str]:
+        """Give what lies in the workdir besides the index and the marks."""
+        return sorted(set(os.listdir(self.work / "work")) - {"unionfs-index", "incompat"})
+
+    def apply(self, act: Callable[[View], None]) -> None:
+        """Do *act* in a session of its own."""
+        with self.opened() as view:
+            act(view)
+
+
+def _spelled(node: Node, form: Form) -> Node:
+    return HardLink(form.path(node.to)) if isinstance(node, HardLink) else node

@@ -30,6 +30,13 @@ def nobody() -> Iterator[Unpacker]:
         yield given
 
 
+@pytest.fixture
+def mapped() -> Iterator[Unpacker]:
+    _need_root()
+    with unpacker("mapped") as given:
+        yield given
+
+
 def _need_root() -> None:
     if os.geteuid() != 0:
         pytest.skip("overlayfs, which shows what was unpacked, is mounted by root alone")

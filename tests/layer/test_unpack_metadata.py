@@ -9,7 +9,20 @@ from functools import partial
 import pytest
 
 from tests.layer.unpacking import Unpacker, tree
-from tests.tarball import archive, block, char, directory, fifo, file, hardlink, pax_sparse, raw_header, symlink
+from tests.tarball import (
+    archive,
+    block,
+    char,
+    directory,
+    fifo,
+    file,
+    hardlink,
+    opaque,
+    pax_sparse,
+    raw_header,
+    symlink,
+    whiteout,
+)
 
 ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
 
@@ -204,3 +217,35 @@ def test_ordinary_users_implied_directory_shows_the_owner_of_the_one_beneath(nob
     top = nobody.unpack(base, archive(file(b"etc/new"))).top
     assert (override(top / "etc"), os.getxattr(top / "etc", "user.k")) == ("7:8:0711:dir", b"v")
     assert os.stat(top / "etc").st_mtime == 5
+
+
+def test_root_of_a_user_namespace_gives_away_what_its_ids_allow(mapped: Unpacker) -> None:
+    layer = archive(
+        file(b"mine", mode=0o6755, uid=5, gid=6),
+        file(b"beyond", mode=0o4755, uid=4000, gid=6),
+        directory(b"locked/", mode=0o000, uid=7),
+        file(b"locked/f"),
+        char(b"tty", 5, 1, mode=0o620, gid=5),
+        fifo(b"p", mode=0o640, uid=9),
+        fifo(b"q", uid=4000),
+    )
+    stack = mapped.unpack(layer, archive(hardlink(b"copied/tty", b"tty"), hardlink(b"copied/beyond", b"beyond")))
+    bottom, top = stack.roots
+    found = {name: os.lstat(bottom / name) for name in ("mine", "locked", "p")}
+    assert {name: status.st_uid - 100000 for name, status in found.items()} == {"mine": 5, "locked": 7, "p": 9}
+    assert stat.S_IMODE(found["mine"].st_mode) == 0o6755
+    assert {name: override(bottom / name) for name in ("beyond", "tty", "q")} == {
+        "beyond": "4000:6:4755:file",
+        "tty": "0:5:0620:char-5-1",
+        "q": "4000:0:0644:pipe",
+    }
+    assert stat.S_IMODE(os.stat(bottom / "beyond").st_mode) == 0o755
+    assert override(top / "copied/tty") == "0:5:0620:char-5-1"
+    assert override(top / "copied/beyond") == "4000:6:4755:file"
+    assert not stack.warnings
+
+
+def test_root_of_a_user_namespace_hides_names_as_an_ordinary_user_does(mapped: Unpacker) -> None:
+    base = archive(file(b"a"), directory(b"d/"), file(b"d/x"))
+    shown = mapped.shown(base, archive(whiteout(b"a"), opaque(b"d"), file(b"d/y")))
+    assert shown == {"d": "dir", "d/y": ""}

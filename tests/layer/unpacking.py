@@ -3,6 +3,7 @@
 What a stack shows is asked of the kernel's overlayfs, which nobody here wrote.
 """
 
+import ctypes
 import io
 import os
 import stat
@@ -10,12 +11,13 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
 
 from tests.mounts import mount, unmount_or_detach
-from tests.posix.processes import NOBODY, as_user
+from tests.posix.processes import NOBODY, as_user, in_child
 from unionfs.layer.abilities import Abilities
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.directory import Directory, Tree
@@ -24,6 +26,8 @@ from unionfs.tar import Limits
 from unionfs.tar.source import Stream
 
 DEFAULT = Limits()
+FIRST_MAPPED = 100000
+CLONE_NEWUSER = 0x10000000
 Result = TypeVar("Result")
 
 
@@ -89,22 +93,30 @@ class Unpacker:
 
 
 def unpack_stack(
-    where: Path, *archives: bytes, limits: Limits = DEFAULT, stream: Callable[[bytes], Stream] = io.BytesIO
+    where: Path,
+    *archives: bytes,
+    limits: Limits = DEFAULT,
+    stream: Callable[[bytes], Stream] = io.BytesIO,
+    lacking: Mapping[str, Any] = MappingProxyType({}),
 ) -> Stack:
-    """Unpack archives into ``where``, first all of them, then settle them from the lowest up."""
+    """Unpack archives into ``where``, first all of them, then settle them from the lowest up.
+
+    ``lacking`` are abilities that the target is taken not to have, by the name of their field.
+    """
     where.mkdir()
+    abilities = replace(_abilities(where), **lacking)
     staged = [where / str(number) for number in range(len(archives))]
     unsettled = []
     for directory, archive in zip(staged, archives, strict=True):
         directory.mkdir()
         with _staging(directory) as staging:
-            unsettled.append(unpack(stream(archive), staging, _abilities(where), limits))
+            unsettled.append(unpack(stream(archive), staging, abilities, limits))
     lowers: list[Directory] = []
     descriptors = Descriptors(32)
     try:
         for directory, open_ends in zip(staged, unsettled, strict=True):
             with _staging(directory) as staging:
-                settle(staging, open_ends, lowers, _abilities(where))
+                settle(staging, open_ends, lowers, abilities)
             fd = os.open(directory / "root", os.O_RDONLY | os.O_DIRECTORY)
             lowers.insert(0, Directory(Tree(descriptors, 0, position=0, confined=False), None, b"", fd))
     finally:
@@ -131,16 +143,44 @@ def _abilities(where: Path) -> Abilities:
 
 @contextmanager
 def unpacker(name: str) -> Iterator[Unpacker]:
-    """Give an unpacker that is ``root`` or ``nobody``, with a directory of its own that is gone at the end."""
+    """Give an unpacker that is ``root``, ``nobody``, or ``mapped``, root of a user namespace with 1000 ids.
+
+    Its directory is gone at the end.
+    """
     directory = Path(tempfile.mkdtemp(prefix="unionfs-unpack."))
     try:
         if name == "root":
             yield Unpacker(name, directory, lambda function: function())
-        else:
+        elif name == "nobody":
             os.chown(directory, NOBODY, NOBODY)
             yield Unpacker(name, directory, as_user, ",userxattr")
+        else:
+            os.chown(directory, FIRST_MAPPED, FIRST_MAPPED)
+            yield Unpacker(name, directory, in_user_namespace, ",userxattr")
     finally:
         subprocess.run(["rm", "-rf", directory], check=True)  # any depth, which shutil can't
+
+
+def in_user_namespace(function: Callable[[], Result]) -> Result:
+    """Run the function in a child that is root of a user namespace with the ids 0 to 999."""
+
+    def enter_and_run() -> Result:
+        entered, entering = os.pipe()
+        child = os.getpid()
+        helper = os.fork()
+        if helper == 0:
+            os.read(entered, 1)
+            for kind in ("uid", "gid"):
+                Path(f"/proc/{child}/{kind}_map").write_text(f"0 {FIRST_MAPPED} 1000")
+            os._exit(0)
+        assert ctypes.CDLL(None).unshare(CLONE_NEWUSER) == 0
+        os.write(entering, b"!")
+        os.waitpid(helper, 0)
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+        return function()
+
+    return in_child(enter_and_run)
 
 
 def tree(top: Path) -> Mapping[str, str]:

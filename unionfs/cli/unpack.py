@@ -51,11 +51,11 @@ def main(arguments: Sequence[str]) -> int:
     except click.Abort:
         raise KeyboardInterrupt from None
     except click.ClickException as error:
-        raise UsageError(f"{error.format_message()}; 'unionfs unpack --help' says more") from None
+        raise UsageError(f"{error.format_message().rstrip('.')}; 'unionfs unpack --help' says more") from None
     return 0
 
 
-@click.command(help=_HELP, epilog=_EPILOG)
+@click.command(help=_HELP, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("archive")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--image", "selector", metavar="REF", help="The image to take, by name, by tag or as @N.")

@@ -19,6 +19,7 @@ from unionfs.linux.files import descriptor_path
 from unionfs.tar import printable
 
 CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_TYPES_ON_DISK = (stat.S_IFREG, stat.S_IFDIR)
 _OWN_FILE = 0o600
 _OWN_DIRECTORY = 0o700
 _TRUSTED = b"trusted."
@@ -37,10 +38,12 @@ class InodeWriter:
     def write(self, fd: int, shown: Ownership, attributes: Mapping[bytes, bytes], name: bytes) -> None:
         """Give the open file or directory *fd*, made for the entry *name*, its owner, permissions and attributes.
 
+        A file that is to show another type than it has stands for what couldn't be made.
+
         Raises:
             OSError: what the calls give, other than that an attribute of the archive can't be kept.
         """
-        if self._abilities.owners and self._take_owner(fd, shown):
+        if self._abilities.owners and shown.type_bits in _TYPES_ON_DISK and self._take_owner(fd, shown):
             os.fchmod(fd, shown.permissions)
             if attributes:
                 self._set_all(fd, attributes, name)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from tests.stacks import Layer, write
 from unionfs.layer.attributes import Attributes
@@ -21,7 +21,6 @@ from unionfs.union.step import Gate, Operation, run
 from unionfs.union.table import ROOT
 from unionfs.union.union import Caller, Change, Settings, Union
 
-T = TypeVar("T")
 NOBODY = 65534
 EVERYTHING = Settings(redirect=True, metacopy=True, volatile=True)
 """As ``unionfs mount`` has it where ``trusted.overlay.*`` can be written, but unsynced: no test here cuts the power."""
@@ -234,18 +233,17 @@ class Kernel:
         run(self.union.rename(*self.place(path), *self.place(new), flags))
 
 
-class UnderWay(Generic[T]):
+class UnderWay:
     """An operation that goes on only when told, one blocking step at a time."""
 
-    def __init__(self, operation: Operation[T]) -> None:
+    def __init__(self, operation: Operation[Any]) -> None:
         self._operation = operation
         self._step: Any = None
         self._opened = True
         self.done = False
-        self.result: T | None = None
+        self.result: Any = None
         self._go_on(lambda: next(operation))
 
-    @property
     def waits(self) -> bool:
         """Whether it waits for another operation."""
         return not self.done and isinstance(self._step, Gate) and not self._opened
@@ -253,7 +251,7 @@ class UnderWay(Generic[T]):
     def resume(self) -> None:
         """Do the step at which it stopped, and go on to the next."""
         assert not self.done
-        assert not self.waits, "the operation waits for another one"
+        assert not self.waits(), "the operation waits for another one"
         if isinstance(self._step, Gate):
             self._go_on(lambda: next(self._operation))
             return
@@ -270,7 +268,12 @@ class UnderWay(Generic[T]):
         """Let the step at which it stopped fail."""
         self._go_on(lambda: self._operation.throw(error))
 
-    def finish(self) -> T | None:
+    def give_up(self) -> None:
+        """End it where it is, as a transport does that is shut down."""
+        self._operation.close()
+        self.done = True
+
+    def finish(self) -> Any:
         """Go on to the end."""
         while not self.done:
             self.resume()

@@ -5,6 +5,7 @@ answer, and syncing.
 """
 
 import errno
+import functools
 import os
 import stat
 
@@ -172,14 +173,10 @@ class Content:
     def sync_directory(self, directory: Directory) -> Operation[None]:
         """Have the names of *directory* on the device."""
         fd = os.open(directory.path(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-        def step() -> None:
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-
-        yield step
+        try:
+            yield functools.partial(os.fsync, fd)
+        finally:
+            os.close(fd)
 
     def sync_inode_directory(self, node: DirectoryInode) -> Operation[None]:
         """Have the names of the upper's part of *node* on the device, unless the mount is volatile."""

@@ -5,10 +5,12 @@ times, synced unless the mount is volatile, then put into place by one rename. P
 don't change by what is copied into it.
 """
 
+import contextlib
 import errno
+import functools
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Iterator
 
 from unionfs.layer import private_xattrs
 from unionfs.layer.attributes import Attributes
@@ -37,13 +39,10 @@ class CopyUp:
         self._volatile = volatile
 
     @staticmethod
-    def settled(*nodes: AnyInode | None) -> Operation[None]:
-        """Wait until none of *nodes* is being copied up."""
-        while True:
-            gates = [node.copying for node in nodes if isinstance(node, Inode) and node.copying is not None]
-            if not gates:
-                return
-            yield gates[0]
+    def settled(node: AnyInode | None) -> Operation[None]:
+        """Wait until *node* isn't being copied up."""
+        while isinstance(node, Inode) and node.copying is not None:
+            yield node.copying
 
     def inode(self, node: AnyInode, *, content: bool = True, size: int | None = None) -> Operation[None]:
         """Make *node* one of the upper, with its content there too unless *content* is false and metacopy allows it.
@@ -116,45 +115,38 @@ class CopyUp:
             content = True
         target = os.readlink(node.place.name, dir_fd=node.place.directory.fd()) if stat.S_ISLNK(shown.mode) else b""
         staged = self._upper.stage(New(Ownership.of(shown), target))
-        node.copying = Gate()
-        try:
-            if shown.is_regular and content:
-                place = Place(self._upper.work, staged)
-                yield self._copying(node, place, shown, shown.size if size is None else min(size, shown.size))
-            self._finish(node, staged, shown, content=content)
-            place = self._put_file(node, staged, shown)
-        except BaseException:
-            if self._upper.work.has(staged):
-                self._upper.discard(staged)
-            raise
-        finally:
-            gate, node.copying = node.copying, None
-            assert gate is not None
-            gate.open()
-        self._become_upper(node, place, content=content)
+        with _held_back(node):
+            try:
+                if shown.is_regular and content:
+                    place = Place(self._upper.work, staged)
+                    yield from self._copy(node, place, shown, shown.size if size is None else min(size, shown.size))
+                self._finish(node, staged, shown, content=content)
+                place = self._put_file(node, staged, shown)
+            except BaseException:
+                if self._upper.work.has(staged):
+                    self._upper.discard(staged)
+                raise
+            self._become_upper(node, place, content=content)
 
-    def _copying(self, node: Inode, target_place: Place, shown: Attributes, size: int) -> Callable[[], None]:
-        """Give the blocking step that copies the content to *target_place* and syncs it."""
+    def _copy(self, node: Inode, target_place: Place, shown: Attributes, size: int) -> Operation[None]:
+        """Copy the content to *target_place* and sync it, in one blocking step."""
         source = self._open_content(node)
         try:
             target = target_place.directory.open(target_place.name, os.O_WRONLY)
-        except OSError:
-            os.close(source)
-            raise
-
-        def step() -> None:
             try:
-                try:
-                    copy_content(source, target, size)
-                finally:
-                    os.utime(target, ns=(shown.atime_ns, shown.mtime_ns))
-                if not self._volatile:
-                    os.fsync(target)
+                yield functools.partial(self._copying, source, target, shown, size)
             finally:
-                os.close(source)
                 os.close(target)
+        finally:
+            os.close(source)
 
-        return step
+    def _copying(self, source: int, target: int, shown: Attributes, size: int) -> None:
+        try:
+            copy_content(source, target, size)
+        finally:
+            os.utime(target, ns=(shown.atime_ns, shown.mtime_ns))
+        if not self._volatile:
+            os.fsync(target)
 
     @staticmethod
     def _open_content(node: Inode) -> int:
@@ -241,16 +233,30 @@ class CopyUp:
         node.ownership = marks.ownership
         self._nodes.table.move(node, Identity(attributes.dev, attributes.ino))
 
-    def before_move(self, node: Inode) -> Operation[None]:
-        """Let a file of the upper take another name: a metacopy first records where its content is beneath.
+    # Moving.
 
-        Where the record would be longer than overlayfs reads, the content is copied up instead.
+    @staticmethod
+    def is_movable(node: AnyInode) -> bool:
+        """Tell whether *node* can take another name at once: a directory can, once it is one of the upper."""
+        if isinstance(node, DirectoryInode):
+            return True
+        return node.in_upper and node.copying is None and (not node.is_metacopy or _fits_redirect(node.lower_path))
+
+    def make_movable(self, node: AnyInode) -> Operation[None]:
+        """Copy *node* up as far as it has to be before it takes another name.
+
+        The content of a metacopy comes too where its path beneath is longer than overlayfs reads in a redirect.
+
+        Raises:
+            OSError: ENOSPC and others of copying.
         """
-        if not node.is_metacopy:
-            return
-        if not 0 < len(node.lower_path) <= REDIRECT_MAX:
-            yield from self._content_of_metacopy(node, None)
-        elif not self._upper.set_mark(*node.place, private_xattrs.REDIRECT, node.lower_path):
+        yield from self.inode(node, content=False)
+        if not self.is_movable(node):
+            yield from self.inode(node)
+
+    def record_move(self, node: Inode) -> None:
+        """Record on a metacopy, before it takes another name, where its content is beneath."""
+        if node.is_metacopy and not self._upper.set_mark(*node.place, private_xattrs.REDIRECT, node.lower_path):
             raise OSError(errno.EOPNOTSUPP, "the upper can't keep the redirect of a metacopy")
 
     def _content_of_metacopy(self, node: Inode, size: int | None) -> Operation[None]:
@@ -258,10 +264,8 @@ class CopyUp:
         shown = self._nodes.attributes(node)
         capabilities = node.place.directory.xattr(node.place.name, _CAPABILITIES)
         size = shown.size if size is None else min(size, shown.size)
-        step = self._copying(node, node.place, shown, size)
-        node.copying = Gate()
-        try:
-            yield step
+        with _held_back(node):
+            yield from self._copy(node, node.place, shown, size)
             if size < shown.size:
                 self._set_size(node.place, size)
             if capabilities is not None:
@@ -269,8 +273,20 @@ class CopyUp:
                 xattrs.set_(node.place.directory.path(node.place.name), _CAPABILITIES, capabilities)
             self._upper.remove_mark(*node.place, private_xattrs.METACOPY)
             self._upper.remove_mark(*node.place, private_xattrs.REDIRECT)
-        finally:
-            gate, node.copying = node.copying, None
-            gate.open()
-        node.is_metacopy, node.content = False, None
-        self._nodes.files.drop(node.number)
+            node.is_metacopy, node.content = False, None
+            self._nodes.files.drop(node.number)
+
+
+@contextlib.contextmanager
+def _held_back(node: Inode) -> Iterator[None]:
+    """Let other operations that change *node* or its names wait until this one is done, the tables included."""
+    gate = node.copying = Gate()
+    try:
+        yield
+    finally:
+        node.copying = None
+        gate.open()
+
+
+def _fits_redirect(path: bytes) -> bool:
+    return 0 < len(path) <= REDIRECT_MAX

@@ -121,13 +121,17 @@ class Creation:
             OSError: EEXIST, ENOENT when the file has no name left, and what linking gives.
         """
         check_new_name(name)
-        yield from self._copy_up.inode(node, content=False)
-        contents = self._nodes.contents(parent)
-        if contents.get(name) is not None:
-            raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), name)
-        if self._nodes.attributes(node).nlink == 0:
-            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
-        yield from self._copy_up.before_move(node)
+        while True:
+            contents = self._nodes.contents(parent)
+            if contents.get(name) is not None:
+                raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+            if self._nodes.attributes(node).nlink == 0:
+                raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+            if self._copy_up.is_movable(node):
+                break
+            # Others may change names meanwhile, so all is looked at again.
+            yield from self._copy_up.make_movable(node)
+        self._copy_up.record_move(node)
         self._copy_up.directory(parent)
         self._link(node, parent, name, over_whiteout=contents.has_whiteout(name))
         contents.set_upper(name, Entry(kind_of_mode(node.type_bits), node.real.inode, _upper_of(parent)))

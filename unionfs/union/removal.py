@@ -29,10 +29,13 @@ class Removal:
         Raises:
             OSError: ENOENT, EISDIR, and what changing the upper gives.
         """
-        node = self._nodes.existing(parent, name)
-        yield from CopyUp.settled(node)
-        if isinstance(node, DirectoryInode):
-            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+        while True:
+            node = self._nodes.existing(parent, name)
+            if isinstance(node, DirectoryInode):
+                raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+            if node.copying is None:
+                break
+            yield node.copying
         contents = self._nodes.contents(parent)
         self._copy_up.directory(parent)
         self._take_name(node, parent, contents, name)

@@ -59,18 +59,20 @@ class Renaming:
         if flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) or flags == RENAME_NOREPLACE | RENAME_EXCHANGE:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         check_new_name(new_name)
+        exchange = bool(flags & RENAME_EXCHANGE)
         while True:
             source, target = _Side(self._nodes, parent, name), _Side(self._nodes, new_parent, new_name)
-            if source.node is None:
-                raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), name)
-            if not any(isinstance(node, Inode) and node.copying for node in (source.node, target.node)):
+            self._check(source, target, exchange=exchange, replace=not flags & RENAME_NOREPLACE)
+            if source.node is target.node:
+                return
+            moved = [side.node for side in (source, target if exchange else source) if side.node is not None]
+            if all(self._copy_up.is_movable(node) for node in moved) and not _is_copying(target.node):
                 break
-            yield from CopyUp.settled(source.node, target.node)
-        exchange = bool(flags & RENAME_EXCHANGE)
-        self._check(source, target, exchange=exchange, replace=not flags & RENAME_NOREPLACE)
-        if source.node is target.node:
-            return
-        yield from self._prepare(source, target, exchange=exchange)
+            # Others may change names meanwhile, so all is looked at again.
+            yield from CopyUp.settled(target.node)
+            for node in moved:
+                yield from self._copy_up.make_movable(node)
+        self._prepare(source, target, exchange=exchange)
         if exchange:
             self._exchange(source, target)
         else:
@@ -80,6 +82,8 @@ class Renaming:
 
     def _check(self, source: _Side, target: _Side, *, exchange: bool, replace: bool) -> None:
         node, over = source.node, target.node
+        if node is None:
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), source.name)
         if exchange and over is None:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), target.name)
         if over is not None and not replace:
@@ -96,7 +100,7 @@ class Renaming:
         if moved.lowers and not self._redirect:
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
-    def _check_replaced(self, node: AnyInode | None, over: AnyInode, target: _Side) -> None:
+    def _check_replaced(self, node: AnyInode, over: AnyInode, target: _Side) -> None:
         if isinstance(over, DirectoryInode):
             if not isinstance(node, DirectoryInode):
                 raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), target.name)
@@ -107,18 +111,16 @@ class Renaming:
 
     # What comes before the step.
 
-    def _prepare(self, source: _Side, target: _Side, *, exchange: bool) -> Operation[None]:
-        """Copy up what moves, and record on it where it goes on beneath, or that it doesn't."""
+    def _prepare(self, source: _Side, target: _Side, *, exchange: bool) -> None:
+        """Copy up the directories, and record on what moves where it goes on beneath, or that it doesn't."""
         self._copy_up.directory(source.parent)
         self._copy_up.directory(target.parent)
-        moves = [(source, target)] + ([(target, source)] if exchange else [])
-        for side, to in moves:
-            assert side.node is not None
-            yield from self._copy_up.inode(side.node, content=False)
+        for side, to in [(source, target)] + ([(target, source)] if exchange else []):
             if isinstance(side.node, DirectoryInode):
+                self._copy_up.directory(side.node)
                 self._mark_directory(side.node, to)
-            else:
-                yield from self._copy_up.before_move(side.node)
+            elif side.node is not None:
+                self._copy_up.record_move(side.node)
                 self._name_in_upper(side.node, side)
 
     def _name_in_upper(self, node: Inode, side: _Side) -> None:
@@ -252,3 +254,7 @@ class Renaming:
             node.upper.parent, node.upper.name = at.parent.upper, at.name
         elif node.link_key is None and node.place == (left.parent.upper, left.name):
             node.place = Place(at.parent.upper, at.name)
+
+
+def _is_copying(node: AnyInode | None) -> bool:
+    return isinstance(node, Inode) and node.copying is not None

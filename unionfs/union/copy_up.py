@@ -121,6 +121,8 @@ class CopyUp:
                     place = Place(self._upper.work, staged)
                     yield from self._copy(node, place, shown, shown.size if size is None else min(size, shown.size))
                 self._finish(node, staged, shown, content=content)
+                if shown.is_regular and content:
+                    yield from self._sync(Place(self._upper.work, staged))
                 place = self._put_file(node, staged, shown)
             except BaseException:
                 if self._upper.work.has(staged):
@@ -129,24 +131,25 @@ class CopyUp:
             self._become_upper(node, place, content=content)
 
     def _copy(self, node: Inode, target_place: Place, shown: Attributes, size: int) -> Operation[None]:
-        """Copy the content to *target_place* and sync it, in one blocking step."""
+        """Copy the content to *target_place*, in one blocking step."""
         source = self._open_content(node)
         try:
             target = target_place.directory.open(target_place.name, os.O_WRONLY)
             try:
-                yield functools.partial(self._copying, source, target, shown, size)
+                yield functools.partial(_copy_with_times, source, target, shown, size)
             finally:
                 os.close(target)
         finally:
             os.close(source)
 
-    def _copying(self, source: int, target: int, shown: Attributes, size: int) -> None:
-        try:
-            copy_content(source, target, size)
-        finally:
-            os.utime(target, ns=(shown.atime_ns, shown.mtime_ns))
+    def _sync(self, place: Place) -> Operation[None]:
+        """Have the content and all that was set before on the device, unless the mount is volatile."""
         if not self._volatile:
-            os.fsync(target)
+            fd = place.directory.open(place.name, os.O_RDONLY)
+            try:
+                yield functools.partial(os.fsync, fd)
+            finally:
+                os.close(fd)
 
     @staticmethod
     def _open_content(node: Inode) -> int:
@@ -271,10 +274,18 @@ class CopyUp:
             if capabilities is not None:
                 # Writing cleared them, but it wasn't the user who wrote.
                 xattrs.set_(node.place.directory.path(node.place.name), _CAPABILITIES, capabilities)
+            yield from self._sync(node.place)
             self._upper.remove_mark(*node.place, private_xattrs.METACOPY)
             self._upper.remove_mark(*node.place, private_xattrs.REDIRECT)
             node.is_metacopy, node.content = False, None
             self._nodes.files.drop(node.number)
+
+
+def _copy_with_times(source: int, target: int, shown: Attributes, size: int) -> None:
+    try:
+        copy_content(source, target, size)
+    finally:
+        os.utime(target, ns=(shown.atime_ns, shown.mtime_ns))
 
 
 @contextlib.contextmanager

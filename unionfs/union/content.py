@@ -162,27 +162,31 @@ class Content:
         if self._volatile or not node.in_upper:
             return
         yield from CopyUp.settled(node)
-        opened = self.readable(node) if node.type_bits == stat.S_IFREG and not node.is_metacopy else None
         directories = [parent.upper for parent, _ in node.names() if parent.upper is not None]
-        if opened is not None:
-            with opened.held() as fd:
+        if node.is_metacopy:
+            yield from _sync_and_close(node.place.directory.open(node.place.name, os.O_RDONLY))
+        elif node.type_bits == stat.S_IFREG:
+            with self.readable(node).held() as fd:
                 yield lambda: os.fdatasync(fd) if content_only else os.fsync(fd)
         for directory in directories:
             yield from self.sync_directory(directory)
 
     def sync_directory(self, directory: Directory) -> Operation[None]:
         """Have the names of *directory* on the device."""
-        fd = os.open(directory.path(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            yield functools.partial(os.fsync, fd)
-        finally:
-            os.close(fd)
+        yield from _sync_and_close(os.open(directory.path(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
     def sync_inode_directory(self, node: DirectoryInode) -> Operation[None]:
         """Have the names of the upper's part of *node* on the device, unless the mount is volatile."""
         if self._volatile or node.upper is None or node.removed is not None:
             return
         yield from self.sync_directory(node.upper)
+
+
+def _sync_and_close(fd: int) -> Operation[None]:
+    try:
+        yield functools.partial(os.fsync, fd)
+    finally:
+        os.close(fd)
 
 
 def _read_all(fd: int, size: int, offset: int) -> bytes:

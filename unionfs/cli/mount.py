@@ -1,13 +1,13 @@
 """``unionfs mount``: the command line, read with the standard library alone so that it starts at once."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 from unionfs.cli.arguments import Parser, UsageError
+from unionfs.cli.layer_options import LOWER, UPPER, WORK, add_layer_options, settings_of
 from unionfs.cli.report import escape
 from unionfs.mount import session, table
-from unionfs.mount.options import MountOptions, Setting, parse_settings, split_option_string
+from unionfs.mount.options import MountOptions, parse_settings
 from unionfs.mount.session import ProcessOptions, Stack
 
 DESCRIPTION = """\
@@ -31,8 +31,6 @@ examples:
   unionfs mount -o lowerdir=/layers/base,upperdir=/tmp/u,workdir=/tmp/w /mnt
   unionfs mount --lower /layers/app --lower /layers/base --upper /tmp/u --work /tmp/w /mnt"""
 
-_OPTION_STRING = "-o"
-
 
 def main(arguments: Sequence[str]) -> int:
     """Mount as *arguments* say, or list what is mounted when they name no mountpoint and no option."""
@@ -47,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         log_file=None if given.log is None else os.fsencode(given.log),
         debug=given.debug,
     )
-    options = parse_settings(_settings(given.settings))
+    options = parse_settings(settings_of(given.settings))
     return session.run(os.fsencode(given.mountpoint), options, process, _open_stack)
 
 
@@ -60,37 +58,10 @@ def _open_stack(options: MountOptions) -> Stack:
 def _build_parser() -> Parser:
     parser = Parser("mount", DESCRIPTION, EPILOG)
     parser.add_argument("mountpoint", metavar="MOUNTPOINT", nargs="?")
-    for flag, name, value, about in (
-        ("-o", _OPTION_STRING, "OPTIONS", "mount options, see below; may be repeated"),
-        ("--lower", "lowerdir+", "DIR", "one lower directory, below those before it; may be repeated"),
-        ("--upper", "upperdir", "DIR", "the upper directory"),
-        ("--work", "workdir", "DIR", "the upper's work directory"),
-    ):
-        parser.add_argument(
-            flag,
-            dest="settings",
-            action="append",
-            type=partial(_named, name),
-            metavar=value,
-            help=about,
-            default=[],
-        )
+    add_layer_options(parser, LOWER, UPPER, WORK)
     parser.add_argument("-f", "--foreground", action="store_true", help="stay in the foreground, log to stderr")
     parser.add_argument("--log", metavar="FILE", help="append the log to FILE instead of sending it to syslog")
     return parser
-
-
-def _named(name: str, value: str) -> Setting:
-    return name, value
-
-
-def _settings(given: Iterable[Setting]) -> Iterator[Setting]:
-    """Give the settings in the order of the command line; a path that is its own argument has no escapes."""
-    for name, value in given:
-        if name == _OPTION_STRING:
-            yield from split_option_string(value or "")
-        else:
-            yield name, (value or "").replace("\\", "\\\\")
 
 
 def _list_mounts() -> None:

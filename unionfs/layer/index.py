@@ -82,6 +82,15 @@ class HardLinks:
     def __bool__(self) -> bool:
         return bool(self._counts)
 
+    def has_lower_names(self, key: bytes) -> bool:
+        """Tell whether names of the lower file *key*, one of the index, still show that the upper doesn't hold."""
+        counts = self._counts.get(key)
+        return counts is not None and counts.lower > counts.hidden
+
+    def with_lower_names(self) -> list[bytes]:
+        """Give the keys of which names still show that the upper doesn't hold."""
+        return [key for key in self._counts if self.has_lower_names(key)]
+
     def counts(self, key: bytes, lower: int) -> Counts:
         """Give the counts of the file *key*, whose lower has *lower* names."""
         return self._counts.get(key, Counts(lower, 0, 0))
@@ -114,6 +123,12 @@ class HardLinks:
             self._remove(key)
         if self._counts.pop(key, None) is not None:
             self._remove(key + _COUNTS)
+
+    def remove(self) -> None:
+        """Give up the index, after which each name of the upper is what it is on disk."""
+        for key in list(self._counts):
+            self.forget(key)
+        os.rmdir(INDEX, dir_fd=self._work.directory.fd())
 
     def _write(self, key: bytes, counts: Counts, *, or_: Counts | None = None) -> None:
         text = b"%d:%d:%d" % counts + (b"" if or_ is None else b",%d:%d" % or_[1:])

@@ -14,13 +14,13 @@ from unionfs.layer.abilities import probe
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.directory import Directory, Tree
 from unionfs.layer.index import HardLinks
+from unionfs.layer.kept import restore_all
 from unionfs.layer.lower import clone_or_same, open_directory
 from unionfs.layer.upper import Upper
 from unionfs.layer.workdir import Workdir
 from unionfs.linux.files import sync_file_system
 from unionfs.linux.resolve import CONFINED, openat2
 
-_PATIENCE = 10.0
 _RETRY = 0.05
 
 
@@ -30,12 +30,16 @@ class UpperError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class UpperOptions:
-    """How an upper is used: unsynced (``volatile``), with ``user.overlay.`` marks, with ``.wh.`` whiteouts."""
+    """How an upper is used: unsynced (``volatile``), with ``user.overlay.`` marks, with ``.wh.`` whiteouts.
+
+    ``patience`` is for how many seconds another mount is waited for.
+    """
 
     volatile: bool = False
     user_namespace: bool = False
     prefix_whiteouts: bool = False
     take_over_volatile: bool = False
+    patience: float = 10.0
 
 
 class OpenedUpper:
@@ -65,7 +69,7 @@ class OpenedUpper:
 
 
 def open_upper(upper: bytes, workdir: bytes, descriptors: Descriptors, options: UpperOptions) -> OpenedUpper:
-    """Open *upper* and *workdir*, waiting up to ten seconds for another mount to let go of them.
+    """Open *upper* and *workdir*, waiting for another mount to let go of them.
 
     Raises:
         UpperError: they can't be used together, or another mount holds them; the sentence names it.
@@ -77,7 +81,7 @@ def open_upper(upper: bytes, workdir: bytes, descriptors: Descriptors, options: 
     try:
         fds.append(open_directory(workdir))
         _check_places(fds[0], fds[1])
-        locks = [_lock(fd, path) for fd, path in zip(fds, (upper, workdir), strict=True)]
+        locks = [_lock(fd, path, options.patience) for fd, path in zip(fds, (upper, workdir), strict=True)]
         (upper_fd, work_fd), confined = _confine(fds[0], fds[1])
         fds += [upper_fd, work_fd]
         tree = Tree(descriptors, os.fstat(upper_fd).st_dev, position=-1, confined=confined)
@@ -89,6 +93,10 @@ def open_upper(upper: bytes, workdir: bytes, descriptors: Descriptors, options: 
             user_namespace=options.user_namespace,
             prefix_whiteouts=options.prefix_whiteouts,
         )
+        if work.is_flattening:
+            for tops in (root, work.directory):
+                restore_all(tops)
+            work.end_flattening()
         links = HardLinks(work)
         links.load()
         if options.volatile:
@@ -145,10 +153,10 @@ def _confine(upper_fd: int, work_fd: int) -> tuple[tuple[int, int], bool]:
     return (os.dup(upper_fd), os.dup(work_fd)), False
 
 
-def _lock(fd: int, path: bytes) -> int:
+def _lock(fd: int, path: bytes, patience: float) -> int:
     """Take the directory for this mount alone; the lock ends with the descriptor."""
     lock = os.open(b"/proc/self/fd/%d" % fd, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + patience
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

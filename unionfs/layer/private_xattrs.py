@@ -23,6 +23,7 @@ REDIRECT = b"redirect"
 METACOPY = b"metacopy"
 # Our own, under a name that overlayfs and fuse-overlayfs hide without reading it.
 ORIGIN = b"unionfs.origin"
+KEPT = b"unionfs.kept"
 
 
 def is_private(name: bytes) -> bool:

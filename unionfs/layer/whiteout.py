@@ -7,8 +7,8 @@ the OCI image layers that containers' storage and docker extract as they are).
 
 import os
 import stat
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from unionfs.layer.entry import Entry, Kind, kind_of_mode
 from unionfs.layer.marks import is_xattr_whiteout
@@ -63,6 +63,7 @@ def decode(listing: Iterable["os.DirEntry[bytes]"], directory: "Directory", *, x
     for found in listing:
         name = found.name
         if name.startswith(PREFIX):
+            directory.tree.holds_prefixes = True
             opaque = opaque or name == OPAQUE_MARKER
             if not name.startswith(_AUFS_METADATA) and len(name) > len(PREFIX):
                 whited_out.append((name[len(PREFIX) :], found.inode()))
@@ -74,9 +75,38 @@ def decode(listing: Iterable["os.DirEntry[bytes]"], directory: "Directory", *, x
     return Scan(entries, opaque)
 
 
+class Written(NamedTuple):
+    """A whiteout as it lies on disk: the name it hides, the name it has, and whether it is overlayfs's device 0:0."""
+
+    hidden: bytes
+    name: bytes
+    is_device: bool
+
+
+def written(
+    listing: Iterable["os.DirEntry[bytes]"], directory: "Directory", *, xattr_whiteouts: bool
+) -> Iterator[Written]:
+    """Give the whiteouts among the raw *listing* of *directory*, the marker of an opaque directory not being one.
+
+    Raises:
+        OSError: an entry can't be examined.
+    """
+    for found in listing:
+        name = found.name
+        if name.startswith(PREFIX):
+            if not name.startswith(_AUFS_METADATA) and len(name) > len(PREFIX):
+                yield Written(name[len(PREFIX) :], name, is_device=False)
+        elif _kind(found, directory, xattr_whiteouts=xattr_whiteouts) is Kind.WHITEOUT:
+            yield Written(name, name, is_device=not found.is_file(follow_symlinks=False))
+
+
+def _is_empty_with_mark(directory: "Directory", name: bytes) -> bool:
+    return is_xattr_whiteout(directory.path(name)) and directory.status(name).st_size == 0
+
+
 def _kind(found: "os.DirEntry[bytes]", directory: "Directory", *, xattr_whiteouts: bool) -> Kind:
     if found.is_file(follow_symlinks=False):
-        if xattr_whiteouts and is_xattr_whiteout(directory.path(found.name)):
+        if xattr_whiteouts and _is_empty_with_mark(directory, found.name):
             return Kind.WHITEOUT
         return Kind.FILE
     if found.is_dir(follow_symlinks=False):

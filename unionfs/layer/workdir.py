@@ -18,7 +18,8 @@ INCOMPAT = b"incompat"
 VOLATILE = b"volatile"
 INDEX = b"unionfs-index"
 KERNEL_INDEX = b"index"
-_KEPT = (INCOMPAT, INDEX)
+FLATTENING = b"unionfs-flattening"
+_KEPT = (INCOMPAT, INDEX, FLATTENING)
 
 
 class WorkdirError(OSError):
@@ -80,6 +81,19 @@ class Workdir:
     def unmark_volatile(self) -> None:
         """Take the mark back, after the upper was synced."""
         remove_tree(self.directory, INCOMPAT)
+
+    @property
+    def is_flattening(self) -> bool:
+        """Whether the upper is being flattened, or was when a process was killed."""
+        return self.directory.has(FLATTENING)
+
+    def begin_flattening(self) -> None:
+        """Say that what ``kept`` marks may stand in the upper."""
+        make_directory(self.directory, FLATTENING)
+
+    def end_flattening(self) -> None:
+        """Say that no such mark is left."""
+        remove_tree(self.directory, FLATTENING)
 
     def staged_name(self) -> bytes:
         """Give a name of ``work`` that isn't used; ``work`` was swept at mount and is ours alone."""

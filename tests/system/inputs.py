@@ -7,10 +7,12 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-GIT_IDENTITY = {
+GIT_ENVIRONMENT = {
     "GIT_AUTHOR_NAME": "Tester", "GIT_AUTHOR_EMAIL": "tester@localhost", "GIT_AUTHOR_DATE": "2024-01-02T03:04:05Z",
     "GIT_COMMITTER_NAME": "Tester", "GIT_COMMITTER_EMAIL": "tester@localhost",
     "GIT_COMMITTER_DATE": "2024-01-02T03:04:05Z", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null",
+    # The content of a pack depends on the threads that made it.
+    "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "pack.threads", "GIT_CONFIG_VALUE_0": "1",
 }  # fmt: skip
 _POSTINST = """\
 #!/bin/sh
@@ -126,10 +128,9 @@ def build_git_repository(directory: Path, scratch: Path, files: int = 400) -> No
         ["git", "commit", "--quiet", "--message=aside"],
         ["git", "checkout", "--quiet", "main"],
         ["git", "clone", "--quiet", "--bare", "--no-hardlinks", ".", str(directory)],
-        ["git", "--git-dir", str(directory), "config", "pack.threads", "1"],
     ]
     for command in commands:
-        subprocess.run(command, cwd=scratch, env={**os.environ, **GIT_IDENTITY}, check=True)
+        subprocess.run(command, cwd=scratch, env={**os.environ, **GIT_ENVIRONMENT}, check=True)
 
 
 def write_c_program(directory: Path, modules: int = 12) -> None:

@@ -1,0 +1,86 @@
+"""Many programs at once on one mount: the files at the end are those that a plain directory has."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.filesystems import KERNEL, TRANSPORTS, FileSystem, Mounted, scratch
+from tests.oracles import contradictions
+from tests.snapshots import Snapshot, differences, snapshot
+from tests.system import load
+
+WHILE = {"undisturbed": nullcontext, "caches are dropped": load.dropping_caches}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Two lowers, what the load reads from outside, and what a plain directory holds after it."""
+
+    directory: Path
+    lowers: tuple[Path, Path]
+    before: tuple[Snapshot, Snapshot]
+    expected: Snapshot
+
+    def run(self, directory: Path) -> None:
+        """Put the load on ``directory``."""
+        load.run(directory, self.directory / "inputs", self.directory / "stop")
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Iterator[Prepared]:
+    with scratch() as directory:
+        lowers = (directory / "top", directory / "base")
+        load.write_layers(lowers[1], lowers[0], directory)
+        load.write_inputs(directory / "inputs")
+        with _mounted(KERNEL, lowers) as stack:
+            subprocess.run(["cp", "-a", stack.root, directory / "plain"], check=True)
+        load.run(directory / "plain", directory / "inputs", directory / "stop")
+        before = (snapshot(lowers[0]), snapshot(lowers[1]))
+        yield Prepared(directory, lowers, before, snapshot(directory / "plain"))
+
+
+@contextmanager
+def _mounted(filesystem: FileSystem, lowers: tuple[Path, ...]) -> Iterator[Mounted]:
+    with scratch() as directory:
+        for name in ("upper", "work", "mount"):
+            (directory / name).mkdir()
+        stack = Mounted(
+            filesystem=filesystem, directory=directory, root=directory / "mount", lowers=lowers,
+            upper=directory / "upper", work=directory / "work",
+        )  # fmt: skip
+        stack.mount()
+        try:
+            yield stack
+        finally:
+            stack.unmount()
+
+
+def test_overlayfs_bears_the_load(prepared: Prepared) -> None:
+    with _mounted(KERNEL, prepared.lowers) as stack:
+        prepared.run(stack.root)
+        assert contradictions(prepared.expected, snapshot(stack.root), ignoring={"mtime_ns"}) == []
+
+
+@pytest.mark.parametrize("disturbance", WHILE.values(), ids=WHILE.keys())
+@pytest.mark.parametrize("filesystem", TRANSPORTS, ids=lambda system: system.name)
+def test_a_load_leaves_what_it_leaves_in_a_plain_directory(
+    prepared: Prepared, filesystem: FileSystem, disturbance: type[AbstractContextManager[None]]
+) -> None:
+    with _mounted(filesystem, prepared.lowers) as stack:
+        with disturbance():
+            prepared.run(stack.root)
+            shown = snapshot(stack.root)
+        assert contradictions(prepared.expected, shown, ignoring={"mtime_ns"}) == []
+        load.drop_caches()
+        assert differences(shown, snapshot(stack.root)) == []
+        stack.remount()
+        changes = differences(shown, snapshot(stack.root))
+        # To mount is to leave marks on the root of the upper.
+        assert [change for change in changes if not change.startswith(".: ctime_ns")] == []
+        assert stack.work is not None
+        assert differences(prepared.before[0], snapshot(prepared.lowers[0])) == []
+        assert differences(prepared.before[1], snapshot(prepared.lowers[1])) == []

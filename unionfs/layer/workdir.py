@@ -60,18 +60,15 @@ class Workdir:
         if not self.directory.has(INCOMPAT):
             return
         marks = set(names(self.directory.child(INCOMPAT)))
-        if VOLATILE in marks and take_over_volatile:
-            self.unmark_volatile()
-            marks.discard(VOLATILE)
-        if VOLATILE in marks:
+        if unknown := b", ".join(sorted(marks - {VOLATILE})).decode(errors="backslashreplace"):
+            raise WorkdirError(errno.EINVAL, f"the workdir has a mark that isn't known: incompat/{unknown}")
+        if VOLATILE in marks and not take_over_volatile:
             raise WorkdirError(
                 errno.EINVAL,
                 "the upper was mounted volatile and not unmounted cleanly, so it may hold torn files; discard it, "
                 "or remove 'work/incompat/volatile' of the workdir to use it all the same",
             )
-        if marks:
-            unknown = b", ".join(sorted(marks)).decode(errors="backslashreplace")
-            raise WorkdirError(errno.EINVAL, f"the workdir has a mark that isn't known: incompat/{unknown}")
+        self.unmark_volatile()
 
     def mark_volatile(self) -> None:
         """Say that the upper is no longer synced, so that a crash may leave torn files."""

@@ -32,7 +32,7 @@ def split(name: bytes) -> tuple[bytes, bytes]:
     if name.endswith(b"/"):
         name = name.rstrip(b"/")
     if _ODD.search(name) is None:
-        if name.count(b"/") > MAX_DEPTH:
+        if len(name) > MAX_DEPTH and name.count(b"/") > MAX_DEPTH:
             raise _too_deep(name)
         parent, _, last = name.rpartition(b"/")
         return parent, last

@@ -86,6 +86,8 @@ class _Unpacker:
                 self._aufs(entry, parent, name)
             elif not name:
                 self._root(entry)
+            elif entry.kind is Kind.FILE:  # nearly all are, and the table below costs more than what it finds
+                self._file(entry, self._places.parent(parent), name)
             else:
                 self._makers[entry.kind](entry, self._places.parent(parent), name)
         except OSError as error:

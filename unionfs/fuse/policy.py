@@ -13,6 +13,7 @@ _log = logging.getLogger(__name__)
 # The daemon is the only writer of the upper and the layers beneath don't change, so the kernel may keep names,
 # absent names and attributes for as long as it likes. Ten years, in seconds: no timer of the kernel overflows.
 TIMEOUT = 10.0 * 365 * 86400
+NAME_MAX = 255
 # How long after many inodes were forgotten their memory is given back, in seconds: by then the rest is forgotten too.
 TIDY_DELAY = 1.0
 

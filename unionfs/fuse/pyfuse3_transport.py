@@ -305,7 +305,7 @@ class Operations(pyfuse3.Operations):
         union = self._union
         for listed in union.entries(fh, start_id):
             if listed.node is None or listed.shown is None:
-                entry = _unreachable(listed.kind, union.nodes.table.free_number())
+                entry = _unreachable(listed.kind, union.spare_number())
             else:
                 entry = _entry(listed.shown)
             fits = pyfuse3.readdir_reply(token, listed.name, entry, listed.cookie)
@@ -332,7 +332,7 @@ class Operations(pyfuse3.Operations):
         answer = StatvfsData()
         for field in ("f_bsize", "f_frsize", "f_blocks", "f_bfree", "f_bavail", "f_files", "f_ffree", "f_favail"):
             setattr(answer, field, getattr(found, field))
-        answer.f_namemax = 255
+        answer.f_namemax = policy.NAME_MAX
         return answer
 
     # Extended attributes.

@@ -1,5 +1,6 @@
 """What files need beyond ``os``: reflinks, syncing a file system, access through descriptors."""
 
+import ctypes
 import fcntl
 import os
 
@@ -20,6 +21,15 @@ def clone_content(source: int, target: int) -> None:
 def sync_file_system(fd: int) -> None:
     """Write everything of the file system that holds *fd* to its device (syncfs)."""
     check(LIBC.syncfs(fd))
+
+
+def allocate(fd: int, mode: int, offset: int, length: int) -> None:
+    """Allocate, zero or free the range of a file, as *mode* says (fallocate(2), FALLOC_FL_*).
+
+    Raises:
+        OSError: EOPNOTSUPP where the file system lacks the mode, ENOSPC, EFBIG, EINVAL.
+    """
+    check(LIBC.fallocate64(fd, mode, ctypes.c_int64(offset), ctypes.c_int64(length)))
 
 
 def descriptor_path(fd: int) -> bytes:

@@ -12,6 +12,7 @@ import stat
 from unionfs.layer.directory import Directory
 from unionfs.layer.metadata import set_permissions, without_set_id
 from unionfs.layer.upper import Upper
+from unionfs.linux.files import allocate
 from unionfs.union.copy_up import CopyUp
 from unionfs.union.inode import DirectoryInode, Inode
 from unionfs.union.nodes import Nodes
@@ -142,6 +143,39 @@ class Content:
         if not keep_set_id:
             self.clear_set_id(node, opened.fd)
         os.ftruncate(opened.fd, size)
+
+    def allocate(self, node: Inode, mode: int, offset: int, length: int, *, keep_set_id: bool) -> Operation[None]:
+        """Allocate, zero or free a range of *node* as fallocate(2) does."""
+        yield from self.copied_up(node)
+        opened = self.writable(node)
+        if not keep_set_id:
+            self.clear_set_id(node, opened.fd)
+        with opened.held() as fd:
+            yield functools.partial(allocate, fd, mode, offset, length)
+
+    def seek(self, node: Inode, offset: int, whence: int) -> int:
+        """Give where the next data or hole is (lseek(2), SEEK_DATA and SEEK_HOLE).
+
+        Raises:
+            OSError: ENXIO beyond the end.
+        """
+        return os.lseek(self.readable(node).fd, offset, whence)
+
+    def copy_range(
+        self, source: Inode, start: int, target: Inode, offset: int, length: int, *, keep_set_id: bool
+    ) -> Operation[int]:
+        """Copy a range between two files where the file systems beneath can; give the number of bytes.
+
+        Raises:
+            OSError: EXDEV or EOPNOTSUPP where they can't; then the caller reads and writes.
+        """
+        yield from self.copied_up(target)
+        written, read = self.writable(target), self.readable(source)
+        if not keep_set_id:
+            self.clear_set_id(target, written.fd)
+        with written.held() as target_fd, read.held() as source_fd:
+            copied: int = yield functools.partial(os.copy_file_range, source_fd, target_fd, length, start, offset)
+        return copied
 
     def clear_set_id(self, node: Inode, fd: int) -> None:
         """Take set-user-ID and set-group-ID away, as a write by somebody without privilege does (write(2))."""

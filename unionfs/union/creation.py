@@ -82,6 +82,21 @@ class Creation:
             self._nodes.files.add(node.number, fd, writable=True)
         return node
 
+    def make_nameless(self, parent: DirectoryInode, mode: int, caller: Caller) -> Inode:
+        """Make a regular file as in *parent* that has no name until it is linked (open(2), O_TMPFILE)."""
+        self._nodes.contents(parent)
+        self._copy_up.directory(parent)
+        ownership = self._ownership(parent, stat.S_IFREG | stat.S_IMODE(mode), caller, 0)
+        staged = self._upper.stage(New(ownership), default_acl=_upper_of(parent).xattr(SELF, acl.DEFAULT))
+        place = Place(self._upper.work, staged)
+        attributes, marks = place.directory.examine(staged)
+        real = Identity(attributes.dev, attributes.ino)
+        table = self._nodes.table
+        node = Inode(table.free_number(table.natural_number(real)), real, place, stat.S_IFREG, in_upper=True)
+        node.parked, node.ownership = True, marks.ownership
+        table.add(node)
+        return node
+
     def _inode(self, parent: DirectoryInode, name: bytes, mode: int, real: Identity) -> AnyInode:
         assert parent.upper is not None
         table = self._nodes.table
@@ -125,7 +140,8 @@ class Creation:
             contents = self._nodes.contents(parent)
             if contents.get(name) is not None:
                 raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), name)
-            if self._nodes.attributes(node).nlink == 0:
+            # A file without a name gets one here only where the kernel allows it: it was made so (open(2), O_TMPFILE).
+            if self._nodes.attributes(node).nlink == 0 and not node.parked:
                 raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
             if self._copy_up.is_movable(node):
                 break

@@ -109,6 +109,25 @@ class Nodes:
         parent.attach(name, node)
         return node
 
+    def expected_number(self, parent: DirectoryInode, name: bytes, entry: Entry) -> int:
+        """Give the number of what shows at *name*, loading it only where the scan's *entry* doesn't tell."""
+        known = parent.children.get(name)
+        if known is not None:
+            return known.number
+        if parent.contents is not None and name not in parent.contents.upper:
+            number = self.table.natural_number(Identity(entry.directory.tree.device, entry.inode))
+            if number is not None:
+                return number
+        try:
+            node = self.child(parent, name)
+        except OSError:
+            node = None
+        if node is None:
+            return self.table.free_number(None)
+        number = node.number
+        self.drop_if_unknown(node)
+        return number
+
     def existing(self, parent: DirectoryInode, name: bytes) -> AnyInode:
         """Give the inode that *name* in *parent* stands for.
 

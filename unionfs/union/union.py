@@ -56,6 +56,15 @@ class Listed(NamedTuple):
     shown: Attributes | None = None
 
 
+class Named(NamedTuple):
+    """An entry of a directory, with its cookie and the number that its inode has."""
+
+    name: bytes
+    cookie: int
+    kind: Kind
+    number: int
+
+
 class _Writers:
     """What changes the upper; a read-only mount has none."""
 
@@ -166,6 +175,28 @@ class Union:
         except OSError:
             yield Listed(name, place, kind)
 
+    def names(self, number: int, cookie: int) -> Iterator[Named]:
+        """Give the entries behind *cookie* as ``entries`` does, without reaching those that a scan knows enough of.
+
+        Raises:
+            OSError: ENOTDIR, and what reading the layers gives.
+        """
+        directory = self.nodes.directory(number)
+        if directory.removed is not None:
+            return
+        for name, place, node in ((b".", 1, directory), (b"..", 2, directory.parent or directory)):
+            if cookie < place:
+                yield Named(name, place, Kind.DIR, node.number)
+        contents = self.nodes.contents(directory)
+        for name, place in contents.listing.after(cookie):
+            entry = contents.get(name)
+            if entry is not None:
+                yield Named(name, place, entry.kind, self.nodes.expected_number(directory, name, entry))
+
+    def spare_number(self) -> int:
+        """Give a number for an entry that can't be reached; it stands for no inode."""
+        return self.nodes.table.free_number(None)
+
     def statfs(self) -> os.statvfs_result:
         """Give the numbers of the upper's file system, or of the topmost layer's."""
         return os.fstatvfs(self.nodes.root.place.directory.fd())
@@ -189,6 +220,22 @@ class Union:
     def write(self, number: int, offset: int, content: bytes, *, keep_set_id: bool) -> Operation[int]:
         """Write *content* at *offset*; give the number of bytes written."""
         return self._content.write(self._file(number), offset, content, keep_set_id=keep_set_id)
+
+    def allocate(self, number: int, mode: int, offset: int, length: int, *, keep_set_id: bool) -> Operation[None]:
+        """Allocate, zero or free a range of the file."""
+        return self._content.allocate(self._file(number), mode, offset, length, keep_set_id=keep_set_id)
+
+    def seek(self, number: int, offset: int, whence: int) -> int:
+        """Give where the next data or hole is."""
+        return self._content.seek(self._file(number), offset, whence)
+
+    def copy_range(
+        self, source: int, start: int, target: int, offset: int, length: int, *, keep_set_id: bool
+    ) -> Operation[int]:
+        """Copy a range between two files; give the number of bytes."""
+        return self._content.copy_range(
+            self._file(source), start, self._file(target), offset, length, keep_set_id=keep_set_id
+        )
 
     def fsync(self, number: int, *, content_only: bool) -> Operation[None]:
         """Have the file on the device, and its names."""
@@ -215,6 +262,11 @@ class Union:
         return self.remember(
             writers.creation.make(self.nodes.directory(parent), name, mode, caller, rdev=rdev, target=target)
         )
+
+    def create_nameless(self, parent: int, mode: int, caller: Caller) -> Attributes:
+        """Make a regular file that has no name yet (O_TMPFILE), remembered as by ``lookup``; give what it shows."""
+        writers = self._writable()
+        return self.remember(writers.creation.make_nameless(self.nodes.directory(parent), mode, caller))
 
     def link(self, number: int, parent: int, name: bytes) -> Operation[Attributes]:
         """Give a file a further name, remembered as by ``lookup``; give what the file shows then."""

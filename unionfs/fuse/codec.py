@@ -1,0 +1,205 @@
+"""Bytes of the FUSE protocol to requests, and answers to bytes. No I/O.
+
+Owns how each structure of ``abi`` is read and written. What a request means, and what is answered, is for the session.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from unionfs.fuse import abi
+from unionfs.fuse.abi import Init, SetAttr
+from unionfs.layer.attributes import Attributes
+
+_NANOSECONDS = 1_000_000_000
+_HEADER_SIZE = abi.IN_HEADER.size
+_FLAGS_LOW = 0xFFFFFFFF
+_DIRENT_ALIGNMENT = 8
+
+
+class ProtocolError(ValueError):
+    """A message isn't what the protocol says."""
+
+
+class Request(NamedTuple):
+    """The header of a request, and the body that follows it."""
+
+    opcode: int
+    unique: int
+    nodeid: int
+    uid: int
+    gid: int
+    pid: int
+    body: memoryview
+
+
+def request(message: memoryview) -> Request:
+    """Read the header of *message*.
+
+    Raises:
+        ProtocolError: it is cut short, or its length isn't the one that it says.
+    """
+    if len(message) < _HEADER_SIZE:
+        raise ProtocolError(f"a request of {len(message)} bytes has no header")
+    length, opcode, unique, nodeid, uid, gid, pid, extensions, _ = abi.IN_HEADER.unpack_from(message)
+    end = length - extensions * 8
+    if length != len(message) or end < _HEADER_SIZE:
+        raise ProtocolError(f"a request of {len(message)} bytes says that it has {length}")
+    return Request(opcode, unique, nodeid, uid, gid, pid, message[_HEADER_SIZE:end])
+
+
+def name(body: memoryview, start: int = 0) -> bytes:
+    """Give the only, NUL-terminated name in *body* from *start* on."""
+    return bytes(body[start:-1])
+
+
+def two_names(body: memoryview, start: int = 0) -> tuple[bytes, bytes]:
+    """Give two NUL-terminated names in *body* from *start* on.
+
+    Raises:
+        ProtocolError: there is only one.
+    """
+    first, end, rest = bytes(body[start:]).partition(b"\0")
+    if not end:
+        raise ProtocolError("a name has no end")
+    return first, rest[:-1]
+
+
+# INIT.
+
+
+class Offer(NamedTuple):
+    """What the kernel speaks and offers."""
+
+    major: int
+    minor: int
+    max_readahead: int
+    flags: Init
+
+
+def offer(body: memoryview) -> Offer:
+    """Read the kernel's INIT."""
+    major, minor, max_readahead, low = abi.INIT_IN.unpack_from(body)
+    high = 0
+    if low & Init.INIT_EXT and len(body) >= abi.INIT_IN.size + abi.INIT_IN_FLAGS2.size:
+        (high,) = abi.INIT_IN_FLAGS2.unpack_from(body, abi.INIT_IN.size)
+    return Offer(major, minor, max_readahead, Init(low | high << 32))
+
+
+def init_reply(offered: Offer, flags: Init, *, max_write: int, page_size: int) -> bytes:
+    """Agree to *flags*, messages of up to *max_write* bytes and what the kernel reads ahead."""
+    pages = (max_write + page_size - 1) // page_size
+    minor = min(offered.minor, abi.MINOR)
+    background, congestion = 64, 48
+    return abi.INIT_OUT.pack(
+        abi.MAJOR,
+        minor,
+        offered.max_readahead,
+        flags & _FLAGS_LOW,
+        background,
+        congestion,
+        max_write,
+        1,  # the granularity of times, in nanoseconds
+        pages,
+        0,
+        flags >> 32,
+        0,
+    )
+
+
+# What changes.
+
+
+def set_attr(body: memoryview, now_ns: int) -> tuple[SetAttr, dict[str, int]]:
+    """Read SETATTR: which fields it holds, and the new values by the names of ``union.changes.Change``."""
+    fields = abi.SETATTR_IN.unpack_from(body)
+    valid, _, _, size, _, atime, mtime, _, atime_ns, mtime_ns, _, mode, _, uid, gid, _ = fields
+    known = (
+        (SetAttr.SIZE, "size", size),
+        (SetAttr.MODE, "mode", mode),
+        (SetAttr.UID, "uid", uid),
+        (SetAttr.GID, "gid", gid),
+        (SetAttr.ATIME, "atime_ns", atime * _NANOSECONDS + atime_ns),
+        (SetAttr.MTIME, "mtime_ns", mtime * _NANOSECONDS + mtime_ns),
+        (SetAttr.ATIME_NOW, "atime_ns", now_ns),
+        (SetAttr.MTIME_NOW, "mtime_ns", now_ns),
+    )
+    return SetAttr(valid), {field: value for flag, field, value in known if valid & flag}
+
+
+def forgets(body: memoryview) -> Iterator[tuple[int, int]]:
+    """Read BATCH_FORGET: inode numbers, and how many references to each are dropped."""
+    count, _ = abi.BATCH_FORGET_IN.unpack_from(body)
+    start = abi.BATCH_FORGET_IN.size
+    yield from abi.FORGET_ONE.iter_unpack(body[start : start + count * abi.FORGET_ONE.size])
+
+
+def device(encoded: int) -> int:
+    """Give the device number that the kernel writes into 32 bits (new_encode_dev)."""
+    return os.makedev(encoded >> 8 & 0xFFF, encoded & 0xFF | encoded >> 12 & 0xFFF00)
+
+
+def _encoded_device(number: int) -> int:
+    major, minor = os.major(number), os.minor(number)
+    return (minor & 0xFF | major << 8 | (minor & ~0xFF) << 12) & 0xFFFFFFFF
+
+
+# Answers.
+
+
+def _attr_fields(shown: Attributes) -> tuple[int, ...]:
+    atime, atime_ns = divmod(shown.atime_ns, _NANOSECONDS)
+    mtime, mtime_ns = divmod(shown.mtime_ns, _NANOSECONDS)
+    ctime, ctime_ns = divmod(shown.ctime_ns, _NANOSECONDS)
+    return (
+        shown.ino, shown.size, shown.blocks, atime, mtime, ctime, atime_ns, mtime_ns, ctime_ns, shown.mode,
+        shown.nlink, shown.uid, shown.gid, _encoded_device(shown.rdev) if shown.rdev else 0, shown.blksize, 0,
+    )  # fmt: skip
+
+
+def entry_reply(shown: Attributes, timeout: int) -> bytes:
+    """Answer with an inode, that may be kept for *timeout* seconds."""
+    return abi.ENTRY_OUT.pack(shown.ino, 0, timeout, timeout, 0, 0, *_attr_fields(shown))
+
+
+def absent_reply(timeout: int) -> bytes:
+    """Answer that a name is absent, which may be remembered for *timeout* seconds."""
+    return abi.ENTRY_OUT.pack(0, 0, timeout, 0, 0, 0, *(0,) * 16)
+
+
+def attr_reply(shown: Attributes, timeout: int) -> bytes:
+    """Answer with attributes."""
+    return abi.ATTR_OUT.pack(timeout, 0, 0, *_attr_fields(shown))
+
+
+def statfs_reply(found: os.statvfs_result, name_max: int) -> bytes:
+    """Answer STATFS."""
+    return abi.STATFS_OUT.pack(
+        found.f_blocks, found.f_bfree, found.f_bavail, found.f_files, found.f_ffree, found.f_bsize, name_max,
+        found.f_frsize, 0,
+    )  # fmt: skip
+
+
+def sized_reply(value: bytes, size: int) -> bytes:
+    """Answer GETXATTR or LISTXATTR: the value, or, where the caller asks with size 0, its length.
+
+    Raises:
+        OSError: ERANGE where the value is longer than *size*.
+    """
+    if size == 0:
+        return abi.GETXATTR_OUT.pack(len(value), 0)
+    if len(value) > size:
+        raise OSError(errno.ERANGE, os.strerror(errno.ERANGE))
+    return value
+
+
+def dirent(number: int, cookie: int, kind: int, entry_name: bytes) -> bytes:
+    """Give one record of READDIR; *cookie* is where a listing goes on behind it."""
+    record = abi.DIRENT.pack(number, cookie, len(entry_name), kind) + entry_name
+    return record + bytes(-len(record) % _DIRENT_ALIGNMENT)
+
+
+def answer_header(unique: int, length: int, error: int = 0) -> bytes:
+    """Give the header of an answer whose body has *length* bytes; *error* is an errno."""
+    return abi.OUT_HEADER.pack(abi.OUT_HEADER.size + length, -error, unique)

@@ -151,13 +151,19 @@ def test_memory_does_not_grow_with_the_number_of_entries(anyone: Unpacker, make:
             tracemalloc.stop()
 
     peak(10)
-    assert peak(4000) - peak(400) < 4000 * 24
+    assert peak(2000) - peak(200) < 2000 * 24
 
 
 def test_hard_links_to_one_lower_file_are_looked_up_once(anyone: Unpacker) -> None:
     layer = archive(*(hardlink(b"h%d" % number, b"lower") for number in range(2000)))
     top = anyone.unpack(archive(file(b"lower", b"L")), layer).top
     assert os.stat(top / "h0").st_nlink == 2000
+
+
+def test_copies_of_lower_files_count_against_the_limit_of_content(anyone: Unpacker) -> None:
+    base = [archive(file(b"%d" % number, bytes(600 << 10))) for number in range(2)]
+    text = anyone.refusal(*base, archive(hardlink(b"h", b"0"), hardlink(b"i", b"1")), limits=SMALL)
+    assert "over the limit of 1048576 (bytes)" in text
 
 
 def test_more_links_than_the_file_system_allows_is_an_error_that_names_the_entry(anyone: Unpacker) -> None:

@@ -116,7 +116,7 @@ def unpack_stack(
     try:
         for directory, open_ends in zip(staged, unsettled, strict=True):
             with _staging(directory) as staging:
-                settle(staging, open_ends, lowers, abilities)
+                settle(staging, open_ends, lowers, abilities, limits)
             fd = os.open(directory / "root", os.O_RDONLY | os.O_DIRECTORY)
             lowers.insert(0, Directory(Tree(descriptors, 0, position=0, confined=False), None, b"", fd))
     finally:

@@ -133,7 +133,7 @@ class _Unpacking:
             for number, (layer, name) in enumerate(zip(self._image.layers, self._names, strict=True)):
                 if number in unsettled:
                     with self._naming(layer), self._layers.stage(name) as staging:
-                        settle(staging, unsettled[number], lowers, abilities)
+                        settle(staging, unsettled[number], lowers, abilities, self._limits)
                     self._warn(layer, unsettled[number].warnings)
                 lowers.insert(0, self._layers.root(name, descriptors, staged=number in unsettled))
 

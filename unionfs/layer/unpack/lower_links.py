@@ -7,7 +7,6 @@ import os
 from collections import OrderedDict
 
 from unionfs.layer import private_xattrs
-from unionfs.layer.abilities import Abilities
 from unionfs.layer.directory import SELF, Directory
 from unionfs.layer.entry import Entry, Kind
 from unionfs.layer.ownership import Ownership
@@ -15,7 +14,6 @@ from unionfs.layer.unpack import below
 from unionfs.layer.unpack.below import Beneath, LowerDirectory
 from unionfs.layer.unpack.errors import LayerError
 from unionfs.layer.unpack.inode import InodeWriter
-from unionfs.layer.unpack.notes import Notes
 from unionfs.linux.copy import copy_content
 from unionfs.tar import printable
 
@@ -24,11 +22,13 @@ _NEW = b".new"
 
 
 class LowerLinks:
-    """Fills the files that stand for such links, in the open directory *fd*."""
+    """Fills the files that stand for such links, in the open directory *fd*, with at most *limit* bytes in all."""
 
-    def __init__(self, fd: int, beneath: Beneath, abilities: Abilities, notes: Notes) -> None:
+    def __init__(self, fd: int, beneath: Beneath, inodes: InodeWriter, limit: int) -> None:
         self._fd = fd
-        self._inodes = InodeWriter(abilities, notes)
+        self._inodes = inodes
+        self._limit = limit
+        self._copied = 0
         self._remembered: OrderedDict[bytes, Beneath] = OrderedDict({b"": beneath})
 
     def fill(self) -> dict[int, bytes]:
@@ -37,7 +37,7 @@ class LowerLinks:
         What isn't a regular file is made beside its stand-in; its name is given by the stand-in's inode number.
 
         Raises:
-            LayerError: a target isn't there, is a directory or can't be copied.
+            LayerError: a target isn't there, is a directory, can't be copied, or is one too many for the limit.
         """
         replacements: dict[int, bytes] = {}
         for stand_in in map(os.fsencode, os.listdir(self._fd)):
@@ -62,6 +62,11 @@ class LowerLinks:
         shown, shown_xattrs = Ownership.of(attributes), xattrs_shown(directory, name)
         os.ftruncate(fd, 0)
         if entry.kind is Kind.FILE:
+            self._copied += attributes.blocks * 512
+            if self._copied > self._limit:
+                raise LayerError(
+                    f"{printable(target)}: its copy for a hard link is over the limit of {self._limit} (bytes)", "bytes"
+                )
             _copy(directory, name, fd)
             self._inodes.write(fd, shown, shown_xattrs, target)
             os.utime(fd, ns=(attributes.atime_ns, attributes.mtime_ns))

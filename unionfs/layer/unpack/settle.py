@@ -23,6 +23,7 @@ from unionfs.layer.unpack.tree import DIRECTORY, remove_tree
 from unionfs.layer.unpack.unsettled import Implied, Unsettled
 from unionfs.layer.unpack.whiteouts import Whiteouts
 from unionfs.layer.whiteout import OPAQUE_MARKER
+from unionfs.tar import Limits
 
 _OPEN = 64
 
@@ -44,8 +45,12 @@ class _Visit:
         self.implied: Implied | None = None
 
 
-def settle(staging: Staging, unsettled: Unsettled, lowers: Sequence[Directory], abilities: Abilities) -> None:
+def settle(
+    staging: Staging, unsettled: Unsettled, lowers: Sequence[Directory], abilities: Abilities, limits: Limits
+) -> None:
     """Complete the layer in *staging*, whose lower layers are *lowers*, the topmost first, themselves settled.
+
+    What is copied from them is bounded by *limits* too.
 
     Raises:
         LayerError: the target of a hard link isn't there or can't be copied.
@@ -60,7 +65,7 @@ def settle(staging: Staging, unsettled: Unsettled, lowers: Sequence[Directory], 
         beneath = below.roots(lowers)
         settlement = _Settlement(staging, unsettled, abilities, notes)
         if unsettled.links:
-            settlement.fill_links(beneath)
+            settlement.fill_links(beneath, limits.bytes)
         if not unsettled.has_root:
             settlement.settle_root(root, beneath)
         if settlement.is_needed:
@@ -78,8 +83,6 @@ class _Settlement:
     def __init__(self, staging: Staging, unsettled: Unsettled, abilities: Abilities, notes: Notes) -> None:
         self._staging = staging
         self._unsettled = unsettled
-        self._abilities = abilities
-        self._notes = notes
         self._inodes = InodeWriter(abilities, notes)
         self._whiteouts = Whiteouts(abilities)
         self._replacements: dict[int, bytes] = {}
@@ -89,9 +92,9 @@ class _Settlement:
         """Whether any directory has something to settle."""
         return bool(self._unsettled.implied or self._unsettled.whiteouts or self._replacements)
 
-    def fill_links(self, beneath: Beneath) -> None:
-        """Put the content into the files that stand for hard links to files beneath."""
-        links = LowerLinks(self._staging.directory(LINKS), beneath, self._abilities, self._notes)
+    def fill_links(self, beneath: Beneath, limit: int) -> None:
+        """Put the content, of at most *limit* bytes, into the files that stand for hard links to files beneath."""
+        links = LowerLinks(self._staging.directory(LINKS), beneath, self._inodes, limit)
         self._replacements = links.fill()
 
     def settle_root(self, root: Directory, beneath: Beneath) -> None:

@@ -103,9 +103,9 @@ class _Attempt:
         numbers: list[int] = []
         changing: list[int] = []
         with Traced(self._act_in_child) as child:
-            before = _fingerprint(self._stack)
+            before = fingerprint(self._stack)
             for number in child.returns():
-                after = _fingerprint(self._stack)
+                after = fingerprint(self._stack)
                 if after != before:
                     changing.append(len(numbers))
                 numbers.append(number)
@@ -165,7 +165,7 @@ def _first(numbers: Iterator[int], count: int) -> Iterator[int]:
             return
 
 
-def _fingerprint(stack: Stack) -> list[object]:
+def fingerprint(stack: Stack) -> list[object]:
     """Give all that a system call may change beneath the upper and the workdir."""
     found: list[object] = []
     for root in (stack.upper, stack.work):

@@ -60,16 +60,17 @@ class Plain:
         Raises:
             OSError: the upper can't be changed, or its file system can't hold the plain form.
         """
-        hides: dict[Directory | None, bool] = {None: False}
+        # Files first: the mark of one without its own content may lead through a directory's mark.
         for directory in walk(self._upper.root):
-            marks = directory.marks()
-            alone = hides[directory.parent] or self._is_alone(directory, marks)
-            hides[directory] = alone
-            self._make_whiteouts_plain(directory, marks, alone=alone)
-            self._make_owner_real(directory, SELF, marks)
             for entry in listing(directory):
                 if not entry.is_dir(follow_symlinks=False):
                     self._make_entry_plain(directory, entry.name)
+        alone: dict[Directory | None, bool] = {None: False}
+        for directory in walk(self._upper.root):
+            marks = directory.marks()
+            alone[directory] = alone[directory.parent] or self._is_alone(directory, marks)
+            self._make_whiteouts_plain(directory, marks, alone=alone[directory])
+            self._make_owner_real(directory, SELF, marks)
 
     @staticmethod
     def _is_alone(directory: Directory, marks: Marks) -> bool:

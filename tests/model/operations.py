@@ -40,7 +40,7 @@ class Actor:
         """Carry the operation out and return its outcome."""
         try:
             with _effective_user(nobody=operation.as_nobody):
-                return KINDS[operation.kind](self, operation)
+                return KINDS[operation.kind].run(self, operation)
         except OSError as error:
             return errno.errorcode[error.errno] if error.errno else repr(error)
 
@@ -50,11 +50,10 @@ class Actor:
             os.close(self.handles.popitem()[1])
 
     def handle(self, operation: Operation) -> int:
-        """Return the open file that the operation's number names."""
-        descriptor = self.handles.get(operation.number % HANDLES)
-        if descriptor is None:
-            raise OSError(errno.EBADF, "nothing is open here")
-        return descriptor
+        """Return the open file that the operation's number names, or the only one."""
+        if not self.handles:
+            raise OSError(errno.EBADF, "nothing is open")
+        return self.handles.get(operation.number % HANDLES) or next(iter(self.handles.values()))
 
 
 @contextmanager
@@ -126,6 +125,14 @@ def _times(operation: Operation) -> tuple[int, int]:
     return operation.number * 1_000_000_007, operation.number * 1_000_000_009
 
 
+def _xattr(operation: Operation) -> str:
+    return XATTRS[operation.number % len(XATTRS)]
+
+
+def _set_xattr(actor: Actor, operation: Operation) -> None:
+    os.setxattr(actor.root / operation.path, _xattr(operation), _content(operation)[:9], follow_symlinks=False)
+
+
 def _hold(actor: Actor, operation: Operation) -> None:
     descriptor = _open(actor, operation, os.O_RDWR)
     previous = actor.handles.pop(operation.number % HANDLES, None)
@@ -135,51 +142,63 @@ def _hold(actor: Actor, operation: Operation) -> None:
 
 
 def _let_go(actor: Actor, operation: Operation) -> None:
-    os.close(actor.handle(operation))
-    del actor.handles[operation.number % HANDLES]
+    descriptor = actor.handle(operation)
+    os.close(descriptor)
+    actor.handles = {slot: other for slot, other in actor.handles.items() if other != descriptor}
 
 
 MODES = (0o644, 0o600, 0o755, 0o777, 0o4755, 0o2755, 0o1777, 0o000)
 XATTRS = ("user.a", "user.b", "trusted.c", "trusted.overlay.d")
 
-KINDS: Mapping[str, Callable[[Actor, Operation], object]] = {
-    "create": lambda a, o: _write(a, o, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0),
-    "create or write": lambda a, o: _write(a, o, os.O_CREAT | os.O_RDWR, 0),
-    "write": lambda a, o: _write(a, o, os.O_WRONLY, o.number * 100),
-    "append": lambda a, o: _write(a, o, os.O_WRONLY | os.O_APPEND, 0),
-    "replace": lambda a, o: _write(a, o, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0),
-    "truncate": lambda a, o: os.truncate(a.root / o.path, o.number * 50),
-    "truncate on open": _truncate_on_open,
-    "read": _read,
-    "list": lambda a, o: _names(a.root / o.path),
-    "stat": lambda a, o: shown(os.stat(a.root / o.path)),
-    "lstat": lambda a, o: shown(os.lstat(a.root / o.path)),
-    "readlink": lambda a, o: os.readlink(a.root / o.path),
-    "mkdir": lambda a, o: os.mkdir(a.root / o.path, MODES[o.number % len(MODES)] & 0o1777),
-    "rmdir": lambda a, o: os.rmdir(a.root / o.path),
-    "unlink": lambda a, o: os.unlink(a.root / o.path),
-    "remove tree": lambda a, o: _remove_tree(a.root / o.path),
-    "rename": lambda a, o: os.rename(a.root / o.path, a.root / o.other),
-    "rename to a free name": lambda a, o: renameat2(a.root / o.path, a.root / o.other, RENAME_NOREPLACE),
-    "exchange": lambda a, o: renameat2(a.root / o.path, a.root / o.other, RENAME_EXCHANGE),
-    "link": lambda a, o: os.link(a.root / o.path, a.root / o.other, follow_symlinks=False),
-    "symlink": lambda a, o: os.symlink(o.other, a.root / o.path),
-    "chmod": lambda a, o: os.chmod(a.root / o.path, MODES[o.number % len(MODES)]),
-    "chown": lambda a, o: os.chown(a.root / o.path, o.number, NOBODY, follow_symlinks=False),
-    "utimes": lambda a, o: os.utime(a.root / o.path, ns=_times(o), follow_symlinks=False),
-    "setxattr": lambda a, o: os.setxattr(a.root / o.path, XATTRS[o.number % 4], _content(o)[:9], follow_symlinks=False),
-    "removexattr": lambda a, o: os.removexattr(a.root / o.path, XATTRS[o.number % 4], follow_symlinks=False),
-    "getxattr": lambda a, o: os.getxattr(a.root / o.path, XATTRS[o.number % 4], follow_symlinks=False),
-    "listxattr": lambda a, o: sorted(os.listxattr(a.root / o.path, follow_symlinks=False)),
-    "mkfifo": lambda a, o: os.mkfifo(a.root / o.path, MODES[o.number % len(MODES)] & 0o777),
-    "mknod": lambda a, o: os.mknod(a.root / o.path, stat.S_IFCHR | 0o600, os.makedev(0, o.number % 3)),
-    "hold": _hold,
-    "let go": _let_go,
-    "write held": lambda a, o: os.pwrite(a.handle(o), _content(o), o.number),
-    "read held": lambda a, o: os.pread(a.handle(o), 1 << 20, 0),
-    "stat held": lambda a, o: shown(os.fstat(a.handle(o))),
-    "chmod held": lambda a, o: os.fchmod(a.handle(o), MODES[o.number % len(MODES)]),
-    "truncate held": lambda a, o: os.ftruncate(a.handle(o), o.number * 10),
-    "setxattr held": lambda a, o: os.setxattr(a.handle(o), XATTRS[o.number % 4], b"held"),
-    "sync held": lambda a, o: os.fsync(a.handle(o)),
+
+@dataclass(frozen=True)
+class Kind:
+    """What an operation does, and what it is mostly aimed at."""
+
+    run: Callable[[Actor, Operation], object]
+    aim: str
+    """``file``, ``directory``, ``any``: of what is there; ``new``: a free name; ``held``: an open file."""
+    weight: int = 2
+
+
+KINDS: Mapping[str, Kind] = {
+    "create": Kind(lambda a, o: _write(a, o, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0), "new"),
+    "create or write": Kind(lambda a, o: _write(a, o, os.O_CREAT | os.O_RDWR, 0), "any"),
+    "write": Kind(lambda a, o: _write(a, o, os.O_WRONLY, o.number * 100), "file"),
+    "append": Kind(lambda a, o: _write(a, o, os.O_WRONLY | os.O_APPEND, 0), "file"),
+    "replace": Kind(lambda a, o: _write(a, o, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0), "file"),
+    "truncate": Kind(lambda a, o: os.truncate(a.root / o.path, o.number * 50), "file"),
+    "truncate on open": Kind(_truncate_on_open, "file", 1),
+    "read": Kind(_read, "file"),
+    "list": Kind(lambda a, o: _names(a.root / o.path), "directory"),
+    "stat": Kind(lambda a, o: shown(os.stat(a.root / o.path)), "any", 1),
+    "lstat": Kind(lambda a, o: shown(os.lstat(a.root / o.path)), "any", 1),
+    "readlink": Kind(lambda a, o: os.readlink(a.root / o.path), "any", 1),
+    "mkdir": Kind(lambda a, o: os.mkdir(a.root / o.path, MODES[o.number % len(MODES)] & 0o1777), "new", 4),
+    "rmdir": Kind(lambda a, o: os.rmdir(a.root / o.path), "directory", 3),
+    "unlink": Kind(lambda a, o: os.unlink(a.root / o.path), "file", 4),
+    "remove tree": Kind(lambda a, o: _remove_tree(a.root / o.path), "directory"),
+    "rename": Kind(lambda a, o: os.rename(a.root / o.path, a.root / o.other), "any", 8),
+    "rename to a free name": Kind(lambda a, o: renameat2(a.root / o.path, a.root / o.other, RENAME_NOREPLACE), "any"),
+    "exchange": Kind(lambda a, o: renameat2(a.root / o.path, a.root / o.other, RENAME_EXCHANGE), "any", 3),
+    "link": Kind(lambda a, o: os.link(a.root / o.path, a.root / o.other, follow_symlinks=False), "file", 4),
+    "symlink": Kind(lambda a, o: os.symlink(o.other, a.root / o.path), "new"),
+    "chmod": Kind(lambda a, o: os.chmod(a.root / o.path, MODES[o.number % len(MODES)]), "any"),
+    "chown": Kind(lambda a, o: os.chown(a.root / o.path, o.number, NOBODY, follow_symlinks=False), "any"),
+    "utimes": Kind(lambda a, o: os.utime(a.root / o.path, ns=_times(o), follow_symlinks=False), "any"),
+    "setxattr": Kind(_set_xattr, "any"),
+    "removexattr": Kind(lambda a, o: os.removexattr(a.root / o.path, _xattr(o), follow_symlinks=False), "any"),
+    "getxattr": Kind(lambda a, o: os.getxattr(a.root / o.path, _xattr(o), follow_symlinks=False), "any", 1),
+    "listxattr": Kind(lambda a, o: sorted(os.listxattr(a.root / o.path, follow_symlinks=False)), "any", 1),
+    "mkfifo": Kind(lambda a, o: os.mkfifo(a.root / o.path, MODES[o.number % len(MODES)] & 0o777), "new", 1),
+    "mknod": Kind(lambda a, o: os.mknod(a.root / o.path, stat.S_IFCHR, os.makedev(0, o.number % 3)), "new", 1),
+    "hold": Kind(_hold, "file", 4),
+    "let go": Kind(_let_go, "held", 1),
+    "write held": Kind(lambda a, o: os.pwrite(a.handle(o), _content(o), o.number), "held"),
+    "read held": Kind(lambda a, o: os.pread(a.handle(o), 1 << 20, 0), "held"),
+    "stat held": Kind(lambda a, o: shown(os.fstat(a.handle(o))), "held"),
+    "chmod held": Kind(lambda a, o: os.fchmod(a.handle(o), MODES[o.number % len(MODES)]), "held"),
+    "truncate held": Kind(lambda a, o: os.ftruncate(a.handle(o), o.number * 10), "held"),
+    "setxattr held": Kind(lambda a, o: os.setxattr(a.handle(o), _xattr(o), b"held"), "held"),
+    "sync held": Kind(lambda a, o: os.fsync(a.handle(o)), "held", 1),
 }

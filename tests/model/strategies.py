@@ -1,8 +1,15 @@
-"""Random stacks and random operations, over so few names that they keep meeting each other."""
+"""Random stacks and random operations, over so few names that they keep meeting each other.
 
+What is drawn are numbers, one for each node and each operation: hypothesis can leave any of them out. The operations
+are chosen when their turn comes, by the number and by what is there then, so that most of them have something to do.
+"""
+
+import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -11,7 +18,6 @@ from tests.stacks import (
     HOLDS_XATTR_WHITEOUTS,
     OPAQUE,
     WHITEOUT,
-    XATTR_WHITEOUT,
     Device,
     Directory,
     Fifo,
@@ -20,27 +26,80 @@ from tests.stacks import (
     Layer,
     Node,
     Symlink,
+    merged,
 )
 
+NAMES = "abcd"
+TARGETS = ("a", "b", "c", "a/b", "b/c", "../a", "..", "none")
+numbers = st.integers(0, 1 << 32)
 
-def _possible(entries: Sequence[tuple[str, Node]]) -> Layer:
-    """Keep the entries that can lie together in one directory tree, shallow ones first."""
+
+def _any_path(random: Random) -> str:
+    return "/".join(random.choices(NAMES, k=random.choice((1, 1, 2, 2, 3))))
+
+
+def _node(random: Random) -> Node:
+    match random.choices(range(8), (8, 6, 2, 2, 1, 1, 4, 3))[0]:
+        case 0:
+            return File(
+                random.choice((b"", b"small", b"content of a lower file;" * 300)),
+                mode=random.choice((0o644, 0o600, 0o666, 0o755, 0o4755)),
+                uid=random.choice((0, 5, 65534)),
+                xattrs=random.choice(({}, {"user.a": b"low"}, {"trusted.c": b"low", "user.b": b""})),
+            )
+        case 1:
+            return Directory(
+                mode=random.choice((0o755, 0o777, 0o1777, 0o700, 0o2775)),
+                uid=random.choice((0, 65534)),
+                xattrs=random.choice(({}, {"user.a": b"low"})),
+            )
+        case 2:
+            return OPAQUE
+        case 3:
+            return HOLDS_XATTR_WHITEOUTS
+        case 4:
+            return random.choice((Fifo(), Device(stat.S_IFCHR, 0, 1)))
+        case 5:
+            return Symlink(random.choice(TARGETS))
+        case 6:
+            return WHITEOUT
+        case _:
+            return HardLink(_any_path(random))
+
+
+def stack_of(seeds: Sequence[Sequence[int]]) -> tuple[Layer, ...]:
+    """Return the layers, topmost first, that the numbers of each stand for."""
+    layers: list[Layer] = []
+    for numbers_of_layer in seeds:
+        layers.append(_layer_of(numbers_of_layer, merged(layers)))
+    return tuple(reversed(layers))
+
+
+def _layer_of(seeds: Sequence[int], beneath: Layer) -> Layer:
+    """Return a layer with a node for each number that can lie beside the others, shallow ones first.
+
+    A whiteout is kept where it hides something, as all that overlayfs makes: what it shows of others depends on
+    whether their directory lies in one layer alone. The xattr form isn't drawn: overlayfs never takes a directory with
+    one for empty.
+    """
+    entries = []
+    for seed in seeds:
+        random = Random(seed)
+        entries.append((_any_path(random), _node(random)))
     layer: dict[str, Node] = {}
-    for path, node in sorted(entries, key=lambda entry: entry[0].count("/")):
+    for path, node in sorted(entries, key=lambda entry: (entry[0].count("/"), isinstance(entry[1], HardLink))):
         above = path.rpartition("/")[0]
-        if path in layer or not _is_directory(layer, above):
+        if path in layer or not _can_hold(layer, above):
             continue
         if isinstance(node, HardLink) and not isinstance(layer.get(node.to), File):
             continue
-        while above and above not in layer:
-            layer[above] = Directory()
-            above = above.rpartition("/")[0]
-        inside = layer.get(path.rpartition("/")[0])
-        layer[path] = XATTR_WHITEOUT if node == WHITEOUT and inside == HOLDS_XATTR_WHITEOUTS else node
+        if node == WHITEOUT and (path not in beneath or layer.get(above) == OPAQUE):
+            continue
+        layer[path] = node
     return layer
 
 
-def _is_directory(layer: Layer, path: str) -> bool:
+def _can_hold(layer: Layer, path: str) -> bool:
     """Tell whether the path is or may become a directory of the layer."""
     while path:
         if path in layer:
@@ -49,65 +108,64 @@ def _is_directory(layer: Layer, path: str) -> bool:
     return True
 
 
-NAMES = "abc"
-names = st.sampled_from(NAMES)
-paths = st.one_of(names, st.lists(names, min_size=1, max_size=3).map("/".join))
-targets = st.sampled_from(["a", "b", "c", "a/b", "b/c", "../a", "..", "none"])
+@dataclass(frozen=True)
+class Tree:
+    """The names that are in a tree now."""
 
-files = st.builds(
-    File,
-    content=st.sampled_from([b"", b"small", b"content of a lower file;" * 300]),
-    mode=st.sampled_from([0o644, 0o600, 0o666, 0o755, 0o4755]),
-    uid=st.sampled_from([0, 5, 65534]),
-    xattrs=st.sampled_from([{}, {"user.a": b"low"}, {"trusted.c": b"low", "user.b": b""}]),
-)
-directories = st.one_of(
-    st.builds(
-        Directory,
-        mode=st.sampled_from([0o755, 0o777, 0o1777, 0o700, 0o2775]),
-        uid=st.sampled_from([0, 65534]),
-        xattrs=st.sampled_from([{}, {"user.a": b"low"}]),
-    ),
-    st.just(OPAQUE),
-    st.just(HOLDS_XATTR_WHITEOUTS),
-)
-others: st.SearchStrategy[Node] = st.one_of(
-    st.builds(Symlink, target=targets),
-    st.just(Fifo()),
-    st.just(Device(stat.S_IFCHR, 0, 1)),
-    st.just(WHITEOUT),
-    st.just(WHITEOUT),
-    st.builds(HardLink, to=paths),
-)
-nodes: st.SearchStrategy[Node] = st.one_of(files, directories, others)
-layers = st.lists(st.tuples(paths, nodes), max_size=8).map(_possible)
+    files: list[str]
+    directories: list[str]
 
 
-operations = st.builds(
-    Operation,
-    kind=st.sampled_from(sorted(KINDS)),
-    path=paths,
-    other=paths,
-    number=st.integers(0, 15),
-    as_nobody=st.sampled_from([False, False, False, False, True]),
-)
+def tree_of(root: Path) -> Tree:
+    """Read the names of a tree."""
+    files, directories = [], ["."]
+    for directory, inner, names in os.walk(root):
+        place = os.path.relpath(directory, root)
+        files += [os.path.normpath(f"{place}/{name}") for name in sorted(names)]
+        directories += [os.path.normpath(f"{place}/{name}") for name in sorted(inner)]
+        inner.sort()
+    return Tree(files, directories)
+
+
+def operation_of(seed: int, tree: Tree) -> Operation:
+    """Choose the operation that the number stands for in this tree."""
+    random = Random(seed)
+    kind = random.choices(list(KINDS), [kind.weight for kind in KINDS.values()])[0]
+    other_aim = random.choice(("new", "new", "any", "file", "directory"))
+    return Operation(
+        kind=kind,
+        path=_path(random, KINDS[kind].aim, tree),
+        other=_path(random, other_aim, tree),
+        number=random.randrange(16),
+        as_nobody=random.random() < 0.15,
+    )
+
+
+def _path(random: Random, aim: str, tree: Tree) -> str:
+    if random.random() < 0.15:
+        return _any_path(random)
+    if aim == "new":
+        return os.path.normpath(f"{random.choice(tree.directories)}/{random.choice(NAMES)}")
+    there = {"file": tree.files, "directory": tree.directories[1:]}.get(aim, tree.files + tree.directories[1:])
+    return random.choice(there or ["a"])
 
 
 @dataclass(frozen=True)
 class Example:
-    """A stack, topmost first, and what is done on it before and after it is mounted anew."""
+    """A stack, topmost first, and the numbers of what is done before and after it is mounted anew."""
 
     lowers: tuple[Layer, ...]
-    before: tuple[Operation, ...]
-    after: tuple[Operation, ...]
+    sessions: tuple[Sequence[int], Sequence[int]]
+
+    def __repr__(self) -> str:
+        """Say little: the test tells what was done."""
+        return f"<{sum(map(len, self.lowers))} nodes, {sum(map(len, self.sessions))} operations>"
 
 
-def examples(lowers: int, steps: int) -> st.SearchStrategy[Example]:
-    """Give examples of so many lowers and of up to so many operations in each of the two sessions."""
-    steps_of_session = st.lists(operations, max_size=steps).map(tuple)
-    return st.builds(
-        Example,
-        lowers=st.tuples(*[layers] * lowers),
-        before=steps_of_session,
-        after=steps_of_session,
-    )
+@st.composite
+def examples(draw: st.DrawFn, lowers: int, steps: int) -> Example:
+    """Draw an example of so many lowers and of up to so many operations in each of the two sessions."""
+    layer = st.lists(numbers, min_size=4, max_size=12)
+    session = st.lists(numbers, min_size=steps // 2, max_size=steps)
+    stack = stack_of([draw(layer) for _ in range(lowers)])
+    return Example(lowers=stack, sessions=(draw(session), draw(session)))

@@ -7,7 +7,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.filesystems import KERNEL, TRANSPORTS, FileSystem, Mounted, mounted
-from tests.model.operations import Actor, Operation
-from tests.model.strategies import Example, examples
+from tests.model.operations import Actor
+from tests.model.strategies import Example, examples, operation_of, tree_of
 from tests.snapshots import Snapshot, differences, snapshot
 from tests.stacks import EMPTY, Directory, Layer, Node, moved
 
@@ -27,7 +27,7 @@ BATCH = 12
 ASKED = os.environ.get("MODEL_EXAMPLES")
 
 model = settings(
-    max_examples=int(ASKED or 6),
+    max_examples=int(ASKED or 4),
     derandomize=ASKED is None,
     database=None,
     deadline=None,
@@ -47,13 +47,39 @@ def test_the_union_does_what_overlayfs_does(data: st.DataObject, transport: File
     layers = _combined(batch, lowers)
     with mounted(KERNEL, layers, EMPTY) as theirs, mounted(transport, layers, EMPTY) as ours:
         started = time.time_ns()
-        for session in ("before", "after"):
+        stories = [Story(example.lowers) for example in batch]
+        for session in (0, 1):
             for number, example in enumerate(batch):
-                operations = getattr(example, session)
-                different = _first_difference(theirs.root / f"{number}", ours.root / f"{number}", operations)
-                assert not different, _story(batch, number, session, different)
+                _do_both(theirs.root / f"{number}", ours.root / f"{number}", example.sessions[session], stories[number])
             changes = _differences(theirs, ours, started)
-            assert not changes, _story(batch, int(changes[0].split("/")[0].split(":")[0]), session, *changes)
+            assert not changes, stories[_example_of(changes[0])].ending(*changes)
+            for story in stories:
+                story.steps.append("mounted anew")
+
+
+@dataclass
+class Story:
+    """What was done in one example, to be told when something differs."""
+
+    lowers: Sequence[Layer]
+    steps: list[str] = field(default_factory=list)
+
+    def ending(self, *outcome: str) -> str:
+        """Tell it all."""
+        return "\n".join(["layers, the topmost first:", *map(str, map(_brief, self.lowers)), *self.steps, *outcome])
+
+
+def _brief(layer: Layer) -> dict[str, str]:
+    """Describe the nodes by what isn't as usual."""
+    usual = {"mtime_ns", "extents", "size", "content", "kind"}
+    return {
+        path: type(node).__name__ + str({k: v for k, v in vars(node).items() if v and k not in usual})
+        for path, node in layer.items()
+    }
+
+
+def _example_of(change: str) -> int:
+    return int(change.split(":", maxsplit=1)[0].split("/", maxsplit=1)[0])
 
 
 def _combined(batch: Sequence[Example], lowers: int) -> list[Layer]:
@@ -66,18 +92,18 @@ def _combined(batch: Sequence[Example], lowers: int) -> list[Layer]:
     return list(layers)
 
 
-def _first_difference(theirs: Path, ours: Path, operations: Sequence[Operation]) -> str:
-    """Do the operations in both trees until an outcome differs; say which, or nothing."""
+def _do_both(theirs: Path, ours: Path, numbers: Sequence[int], story: Story) -> None:
+    """Do the operations in both trees, comparing their outcomes."""
     one, other = Actor(theirs), Actor(ours)
     try:
-        for position, operation in enumerate(operations):
+        for number in numbers:
+            operation = operation_of(number, tree_of(theirs))
             expected, outcome = one.do(operation), other.do(operation)
-            if outcome != expected:
-                return f"operation {position}: overlayfs gives {expected!r}, this mount {outcome!r}"
+            story.steps.append(f"{operation} -> {expected!r}")
+            assert outcome == expected, story.ending(f"but this mount gives {outcome!r}")
     finally:
         one.close()
         other.close()
-    return ""
 
 
 def _differences(theirs: Mounted, ours: Mounted, started: int) -> list[str]:
@@ -92,17 +118,6 @@ def _differences(theirs: Mounted, ours: Mounted, started: int) -> list[str]:
     anew = differences(found, snapshot(ours.root), frozenset({"ctime_ns"}))
     lines += [f"{line} (mounted anew)" for line in anew]
     return lines
-
-
-def _story(batch: Sequence[Example], number: int, session: str, *outcome: str) -> str:
-    """Tell what led to a difference in one example of the batch."""
-    example = batch[number]
-    lines = [f"example {number}, its layers the topmost first:", *(f"  {layer}" for layer in example.lowers)]
-    lines += [f"  {position}: {operation}" for position, operation in enumerate(example.before)]
-    if session == "after":
-        lines += ["  mounted anew"]
-        lines += [f"  {position}: {operation}" for position, operation in enumerate(example.after)]
-    return "\n".join([*lines, *outcome])
 
 
 def _without_new_times(tree: Snapshot, started: int) -> Snapshot:

@@ -6,7 +6,7 @@ Sources: the kernel's overlayfs documentation (character device 0:0, the xattr f
 
 import os
 import stat
-from errno import ENOENT
+from errno import ENOENT, ENOTEMPTY
 
 import pytest
 
@@ -49,6 +49,19 @@ def test_the_xattr_form_hides_a_name_in_a_directory_marked_x(place: Place) -> No
 def test_the_xattr_form_works_in_a_middle_layer(place: Place) -> None:
     assert place.names("d") == ["gone", "mine"]
     assert (place / "d/gone").read_bytes() == b"back"
+
+
+@row(
+    own=True,
+    bottom={"d/gone": File(b"x")},
+    middle={"d": HOLDS_XATTR_WHITEOUTS, "d/gone": XATTR_WHITEOUT},
+    kernel=(6, 7),
+    expected={"kernel": ENOTEMPTY, "default": 0},
+    because="overlayfs forgets the xattr form when it looks whether a directory is empty",
+)
+def test_a_directory_whose_names_are_all_hidden_by_the_xattr_form_is_empty(place: Place) -> None:
+    assert place.names("d") == []
+    assert errno_of(os.rmdir, place / "d") == place.expected
 
 
 @row(

@@ -102,6 +102,7 @@ class Kernel:
         self.union = union
         self.references: dict[int, int] = {}
         self.root_caller = Caller(0, 0)
+        self.other_caller = Caller(NOBODY, NOBODY)
 
     def node(self, path: str) -> AnyInode:
         """Give the union's inode behind *path*."""

@@ -23,7 +23,7 @@ MANY: Layer = {f"f{number}": File(b"%d" % number) for number in range(20)}
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Iterator[list[Path]]:
+def two_memories(tmp_path: Path) -> Iterator[list[Path]]:
     """Give two directories on file systems of their own, which number their files alike."""
     places = [Path(os.path.realpath(tmp_path)) / name for name in ("one", "other")]
     for place in places:
@@ -74,13 +74,13 @@ def test_more_file_systems_than_have_a_place_are_told_apart() -> None:
     assert len(numbers) == 100 * 48
 
 
-def test_files_of_two_file_systems_with_equal_numbers_are_two(tmp_path: Path, memory: list[Path]) -> None:
+def test_files_of_two_file_systems_with_equal_numbers_are_two(tmp_path: Path, two_memories: list[Path]) -> None:
     stack = Stack(tmp_path / "stack", [{}, {}], EVERYTHING)
-    for place, layer in enumerate(memory):
+    for place, layer in enumerate(two_memories):
         stack.lower(place).rmdir()
         stack.lower(place).symlink_to(layer)
         write(layer, {f"{path}-{place}": node for path, node in MANY.items()})
-    assert (memory[0] / "f3-0").stat().st_ino == (memory[1] / "f3-1").stat().st_ino
+    assert (two_memories[0] / "f3-0").stat().st_ino == (two_memories[1] / "f3-1").stat().st_ino
     with stack.opened() as kernel:
         numbers = {path: found.ino for path, found in kernel.tree().items()}
         assert len(set(numbers.values())) == 40

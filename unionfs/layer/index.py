@@ -11,6 +11,7 @@ The index is in ``work``, which overlayfs empties when it mounts the same workdi
 
 import contextlib
 import errno
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from unionfs.layer.directory import Directory
 from unionfs.layer.workdir import INDEX, Workdir, make_directory, names
 from unionfs.linux.handles import file_handle
 
+_log = logging.getLogger(__name__)
 _COUNTS = b".counts"
 _TEXT = re.compile(rb"([0-9]+):([0-9]+):([0-9]+)(?:,([0-9]+):([0-9]+))?")
 
@@ -105,24 +107,35 @@ class HardLinks:
     def change(self, key: bytes, lower: int, *, hidden: int = 0, upper: int = 0) -> Iterator[None]:
         """Add to the counts around the step that makes it true.
 
-        While a step is under way that changes the number of upper names, the old counts and the new are kept, and
-        that number tells after a crash which are true. A step that hides a lower name alone is counted after it: a
-        crash in between leaves the count too high, and a file for longer than it shows, but never drops one that does.
+        While a step is under way the old counts and the new are kept, and the number of upper names tells after a
+        crash which are true. Of a step that hides a lower name alone the old ones count then: the count shown is too
+        high, and a file is kept for longer than it shows, but never is one dropped that does.
+
+        What needs space is written before the step, so that nothing has changed where there is none.
         """
         old = self.counts(key, lower)
         new = Counts(lower, old.hidden + hidden, old.upper + upper)
-        if upper:
+        settled = self._stage(new)
+        try:
             self._write(key, old, or_=new)
-        yield
-        self._write(key, new)
+            yield
+        except BaseException:
+            self._discard(self._work.directory, settled)
+            raise
+        self._counts[key] = new
+        try:
+            self._put(settled, key)
+        except OSError as error:
+            _log.warning("the counts of a hard link stay as they were before its last change: %s", error)
+            self._discard(self._work.directory, settled)
 
     def forget(self, key: bytes) -> None:
         """Drop what is kept of a file that has no name left."""
         if key in self._files:
             self._files.discard(key)
-            self._remove(key)
+            self._discard(self.directory, key)
         if self._counts.pop(key, None) is not None:
-            self._remove(key + _COUNTS)
+            self._discard(self.directory, key + _COUNTS)
 
     def remove(self) -> None:
         """Give up the index, after which each name of the upper is what it is on disk."""
@@ -131,11 +144,23 @@ class HardLinks:
         os.rmdir(INDEX, dir_fd=self._work.directory.fd())
 
     def _write(self, key: bytes, counts: Counts, *, or_: Counts | None = None) -> None:
-        text = b"%d:%d:%d" % counts + (b"" if or_ is None else b",%d:%d" % or_[1:])
-        staged, work = self._work.staged_name(), self._work.directory.fd()
-        os.symlink(text, staged, dir_fd=work)
-        os.rename(staged, key + _COUNTS, src_dir_fd=work, dst_dir_fd=self.directory.fd())
+        staged = self._stage(counts, or_=or_)
+        try:
+            self._put(staged, key)
+        except OSError:
+            self._discard(self._work.directory, staged)
+            raise
         self._counts[key] = counts
+
+    def _stage(self, counts: Counts, *, or_: Counts | None = None) -> bytes:
+        text = b"%d:%d:%d" % counts + (b"" if or_ is None else b",%d:%d" % or_[1:])
+        staged = self._work.staged_name()
+        os.symlink(text, staged, dir_fd=self._work.directory.fd())
+        return staged
+
+    def _put(self, staged: bytes, key: bytes) -> None:
+        work = self._work.directory.fd()
+        os.rename(staged, key + _COUNTS, src_dir_fd=work, dst_dir_fd=self.directory.fd())
 
     def _read(self, key: bytes, in_upper: int) -> Counts | None:
         """Give the counts of *key*, or None when they don't say *in_upper* names."""
@@ -151,3 +176,11 @@ class HardLinks:
 
     def _remove(self, name: bytes) -> None:
         os.unlink(name, dir_fd=self.directory.fd())
+
+    @staticmethod
+    def _discard(directory: Directory, name: bytes) -> None:
+        """Remove what no longer counts; what stays is removed by the next mount."""
+        try:
+            os.unlink(name, dir_fd=directory.fd())
+        except OSError as error:
+            _log.warning("an entry of the index of hard links stays until the next mount: %s", error)

@@ -5,6 +5,7 @@ permissions that let the daemon go on using it, and what the mount shows is in t
 """
 
 import errno
+import logging
 import os
 import stat
 
@@ -16,6 +17,7 @@ from unionfs.layer.ownership import Ownership
 from unionfs.linux import xattrs
 from unionfs.linux.files import descriptor_path
 
+_log = logging.getLogger(__name__)
 _OWN_FILE = 0o600
 _OWN_DIRECTORY = 0o700
 # The types on which Linux allows user.* attributes; for the others override_stat can't be kept.
@@ -189,5 +191,11 @@ def set_times(directory: Directory, name: bytes, atime_ns: int, mtime_ns: int) -
 
 
 def keep_times(directory: Directory, before: os.stat_result) -> None:
-    """Give *directory* back the times that it had, after a step that changes what is beneath but not what shows."""
-    set_times(directory, SELF, before.st_atime_ns, before.st_mtime_ns)
+    """Give *directory* back the times that it had, after a step that changes what is beneath but not what shows.
+
+    The step is done, so that a failure is logged and nothing more.
+    """
+    try:
+        set_times(directory, SELF, before.st_atime_ns, before.st_mtime_ns)
+    except OSError as error:
+        _log.warning("a directory has the time of a copy-up: %s", error)

@@ -5,9 +5,12 @@ old or the new entry, whole, and never hides one. Knows nothing of the layers be
 is needed.
 """
 
+import contextlib
 import errno
+import logging
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +24,7 @@ from unionfs.layer.workdir import Workdir, remove_tree
 from unionfs.linux import xattrs
 from unionfs.linux.rename import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, renameat2
 
+_log = logging.getLogger(__name__)
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -73,11 +77,8 @@ class Upper:
         if not over_whiteout and not new.opaque and self._is_made_in_place(parent, new):
             return self._make_entry(parent, name, new, new.ownership.permissions)
         staged = self.stage(new, default_acl=parent.xattr(SELF, acl.DEFAULT))
-        try:
+        with self.discarding(staged):
             self.place(staged, parent, name, directory=new.is_directory, over_whiteout=over_whiteout)
-        except OSError:
-            self.discard(staged)
-            raise
         return None
 
     def _is_made_in_place(self, parent: Directory, new: New) -> bool:
@@ -106,17 +107,22 @@ class Upper:
         opened = self._make_entry(self.work, staged, new, 0o700 if new.is_directory else 0o600)
         if opened is not None:
             os.close(opened)
-        try:
+        with self.discarding(staged):
             ownership = new.ownership
             if default_acl is not None and ownership.type_bits != stat.S_IFLNK:
                 ownership = self._inherit_acl(staged, new, default_acl)
             self.metadata.give(self.work, staged, ownership)
             if new.opaque:
-                self.set_opaque(self.work.child(staged))
-        except OSError:
-            self.discard(staged)
-            raise
+                self._set_staged_opaque(staged)
         return staged
+
+    def _set_staged_opaque(self, staged: bytes) -> None:
+        directory = self.work.child(staged)
+        try:
+            self.set_opaque(directory)
+        finally:
+            # Under this name it is found only until it is put into place.
+            self.work.tree.descriptors.drop(directory)
 
     def _inherit_acl(self, staged: bytes, new: New, default_acl: bytes) -> Ownership:
         access, permissions = acl.inherit(default_acl, new.ownership.permissions)
@@ -157,7 +163,8 @@ class Upper:
         else:
             staged = self.workdir.staged_name()
             _link(source, source_name, self.work, staged)
-            os.rename(staged, name, src_dir_fd=self.work.fd(), dst_dir_fd=parent.fd())
+            with self.discarding(staged):
+                self.replace(staged, parent, name)
         if over_whiteout:
             self._remove_prefixed(parent, name)
 
@@ -176,26 +183,29 @@ class Upper:
             os.mknod(name, stat.S_IFCHR, 0, dir_fd=parent.fd())
         else:
             staged = self._stage_attribute_whiteout(parent)
-            renameat2(self.work.fd(), staged, parent.fd(), name, RENAME_NOREPLACE)
+            with self.discarding(staged):
+                renameat2(self.work.fd(), staged, parent.fd(), name, RENAME_NOREPLACE)
 
     def take_away(self, parent: Directory, name: bytes, *, leave_whiteout: bool) -> bytes:
         """Move *name* into the workdir in one step, leaving a whiteout where asked; give its name there."""
         staged = self.workdir.staged_name()
         fd, work = parent.fd(), self.work.fd()
         form = self._form_for(name)
-        if not leave_whiteout or form is WhiteoutForm.PREFIX:
-            if leave_whiteout:
-                self._write_prefixed(parent, name)
+        if not leave_whiteout:
             os.rename(name, staged, src_dir_fd=fd, dst_dir_fd=work)
+        elif form is WhiteoutForm.PREFIX:
+            with self._prefixing(parent, name):
+                os.rename(name, staged, src_dir_fd=fd, dst_dir_fd=work)
         elif form is WhiteoutForm.DEVICE:
             renameat2(fd, name, work, staged, RENAME_WHITEOUT)
         else:
             mark = self._stage_attribute_whiteout(parent)
-            if self.abilities.exchange:
-                self._exchange(self.work, mark, parent, name)
-                return mark
-            os.rename(name, staged, src_dir_fd=fd, dst_dir_fd=work)
-            os.rename(mark, name, src_dir_fd=work, dst_dir_fd=fd)
+            with self.discarding(mark):
+                if self.abilities.exchange:
+                    self._exchange(self.work, mark, parent, name)
+                    return mark
+                os.rename(name, staged, src_dir_fd=fd, dst_dir_fd=work)
+                os.rename(mark, name, src_dir_fd=work, dst_dir_fd=fd)
         return staged
 
     def unlink(self, parent: Directory, name: bytes) -> None:
@@ -203,8 +213,25 @@ class Upper:
         os.unlink(name, dir_fd=parent.fd())
 
     def discard(self, staged: bytes) -> None:
-        """Remove *staged* from the workdir, with all beneath it."""
-        remove_tree(self.work, staged)
+        """Remove *staged*, if it is there, from the workdir, with all beneath it.
+
+        What can't be removed is logged: what had to be done is done, and the next mount sweeps the workdir.
+        """
+        try:
+            remove_tree(self.work, staged)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            _log.warning("an entry stays in the workdir until the next mount: %s", error)
+
+    @contextlib.contextmanager
+    def discarding(self, staged: bytes) -> Iterator[None]:
+        """Remove *staged* from the workdir when what is done with it fails."""
+        try:
+            yield
+        except BaseException:
+            self.discard(staged)
+            raise
 
     # Renaming.
 
@@ -220,13 +247,15 @@ class Upper:
         """
         form = self._form_for(name) if move.leaves_whiteout else None
         if form is WhiteoutForm.PREFIX:
-            self._write_prefixed(source, name)
+            with self._prefixing(source, name):
+                self.rename(source, name, target, new_name, move._replace(leaves_whiteout=False))
+            return
         if form is WhiteoutForm.ATTRIBUTE:
             self._rename_leaving_attribute(source, name, target, new_name, move)
         elif move.directory and move.over_whiteout and target.has(new_name):
             self._swap(source, name, target, new_name)
             if form is not WhiteoutForm.DEVICE:
-                os.unlink(name, dir_fd=source.fd())
+                self._remove_swapped(source, name, target, new_name)
         else:
             flags = RENAME_WHITEOUT if form is WhiteoutForm.DEVICE else 0
             renameat2(source.fd(), name, target.fd(), new_name, flags)
@@ -264,6 +293,14 @@ class Upper:
             self._expect_attribute_whiteouts(source)
         self.exchange(source, name, target, whiteout_name)
 
+    def _remove_swapped(self, source: Directory, name: bytes, target: Directory, new_name: bytes) -> None:
+        """Remove the whiteout that was exchanged with what moved, and isn't needed; or undo the exchange."""
+        try:
+            os.unlink(name, dir_fd=source.fd())
+        except OSError:
+            self.exchange(source, name, target, new_name)
+            raise
+
     def exchange(self, source: Directory, name: bytes, target: Directory, new_name: bytes) -> None:
         """Exchange two entries of the upper in one step."""
         renameat2(source.fd(), name, target.fd(), new_name, RENAME_EXCHANGE)
@@ -274,8 +311,9 @@ class Upper:
         assert parent is not None
         attributes, _ = directory.examine()
         staged = self.stage(New(Ownership.of(attributes), opaque=True))
-        self.metadata.copy_xattrs(parent, directory.name, self.work, staged)
-        self._exchange(self.work, staged, parent, directory.name)
+        with self.discarding(staged):
+            self.metadata.copy_xattrs(parent, directory.name, self.work, staged)
+            self._exchange(self.work, staged, parent, directory.name)
         directory.tree.descriptors.drop(directory)
         self.discard(staged)
 
@@ -327,7 +365,8 @@ class Upper:
         namespace = self._expect_attribute_whiteouts(parent)
         staged = self.workdir.staged_name()
         self._touch(self.work, staged)
-        xattrs.set_(self.work.path(staged), namespace + private_xattrs.WHITEOUT, b"y")
+        with self.discarding(staged):
+            xattrs.set_(self.work.path(staged), namespace + private_xattrs.WHITEOUT, b"y")
         return staged
 
     def _expect_attribute_whiteouts(self, parent: Directory) -> bytes:
@@ -339,15 +378,32 @@ class Upper:
             xattrs.set_(parent.path(), namespace + private_xattrs.OPAQUE, b"x")
         return namespace
 
-    def _write_prefixed(self, parent: Directory, name: bytes) -> None:
+    @contextlib.contextmanager
+    def _prefixing(self, parent: Directory, name: bytes) -> Iterator[None]:
+        """Write the ``.wh.`` file of *name* before the step that makes it true, and remove it when the step fails."""
+        written = self._write_prefixed(parent, name)
+        try:
+            yield
+        except OSError:
+            if written:
+                self._remove_prefixed(parent, name)
+            raise
+
+    def _write_prefixed(self, parent: Directory, name: bytes) -> bool:
+        """Write the ``.wh.`` file of *name*; tell whether it wasn't there."""
         try:
             self._touch(parent, whiteout.PREFIX + name)
         except FileExistsError:
-            return
+            return False
+        return True
 
     def _remove_prefixed(self, parent: Directory, name: bytes) -> None:
-        if whiteout.fits_prefix(name) and parent.has(whiteout.PREFIX + name):
-            os.unlink(whiteout.PREFIX + name, dir_fd=parent.fd())
+        """Remove the ``.wh.`` file of what has come to stand beside it: it hides nothing any more, so it may fail."""
+        try:
+            if whiteout.fits_prefix(name) and parent.has(whiteout.PREFIX + name):
+                os.unlink(whiteout.PREFIX + name, dir_fd=parent.fd())
+        except OSError as error:
+            _log.warning("a whiteout stays beside its own file: %s", error)
 
     @staticmethod
     def _touch(parent: Directory, name: bytes) -> None:

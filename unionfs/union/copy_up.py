@@ -77,15 +77,12 @@ class CopyUp:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         shown = self._nodes.attributes(node)
         staged = self._upper.stage(New(Ownership.of(shown)))
-        try:
+        with self._upper.discarding(staged):
             self._upper.metadata.copy_xattrs(*node.place, self._upper.work, staged)
             self._restore_mode(staged, shown)
             set_times(self._upper.work, staged, shown.atime_ns, shown.mtime_ns)
             status = self._upper.work.status(staged)
             self._put(staged, parent, node.name, is_directory=True)
-        except OSError:
-            self._upper.discard(staged)
-            raise
         node.upper = parent.upper.child(node.name)
         self._nodes.table.move(node, Identity(status.st_dev, status.st_ino))
         self._note(parent, node.name, shown.mode, status.st_ino)

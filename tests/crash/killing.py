@@ -103,9 +103,9 @@ class _Attempt:
         numbers: list[int] = []
         changing: list[int] = []
         with Traced(self._act_in_child) as child:
-            before = fingerprint(self._stack)
+            before = fingerprint(self._stack.upper, self._stack.work)
             for number in child.returns():
-                after = fingerprint(self._stack)
+                after = fingerprint(self._stack.upper, self._stack.work)
                 if after != before:
                     changing.append(len(numbers))
                 numbers.append(number)
@@ -165,10 +165,10 @@ def _first(numbers: Iterator[int], count: int) -> Iterator[int]:
             return
 
 
-def fingerprint(stack: Stack) -> list[object]:
-    """Give all that a system call may change beneath the upper and the workdir."""
+def fingerprint(*roots: Path) -> list[object]:
+    """Give all that a system call may change beneath *roots*."""
     found: list[object] = []
-    for root in (stack.upper, stack.work):
+    for root in roots:
         for above, directories, files in os.walk(root):
             for name in (".", *directories, *files):
                 path = os.path.join(above, name)

@@ -54,38 +54,36 @@ def _flattening(stack: Stack) -> Callable[[], None]:
 def test_flattening_killed_shows_the_same_and_is_completed_by_the_next_run(
     directory: Path, form: str, session: str
 ) -> None:
-    stack = _prepare(directory / "0", session, form)
-    kills, changing = 0, _changing(stack)
+    stack = _prepare(directory / "whole", session, form)
+    changing = _changing(stack)
+    assert changing
     assert marks(stack.upper) == []
-    for number in changing:
-        shutil.rmtree(stack.directory)
-        kills += 1
-        stack = _prepare(directory / f"{kills}", session, form)
-        before = seen(stack)
-        with Traced(lambda: _flattening(stack)) as child:
-            for place, _ in enumerate(child.returns()):
-                if place == number:
-                    break
-        stack.options = UpperOptions()
-        assert seen(stack) == before, f"killed after its call {number}"
-        _run(stack)
-        assert marks(stack.upper) == [], f"killed after its call {number}, and completed"
-        assert seen(stack) == before, f"killed after its call {number}, and completed"
-    assert kills > 0
+    for place in changing:
+        _check_kill(_prepare(directory / f"{place}", session, form), place)
+        shutil.rmtree(directory / f"{place}")
 
 
-def _run(stack: Stack) -> None:
+def _check_kill(stack: Stack, last: int) -> None:
+    before = seen(stack)
+    with Traced(lambda: _flattening(stack)) as child:
+        for place, _ in enumerate(child.returns()):
+            if place == last:
+                break
+    stack.options = UpperOptions()
+    assert seen(stack) == before, f"killed after its call {last}"
     with Traced(lambda: _flattening(stack)) as child:
         for _ in child.returns():
             pass
+    assert marks(stack.upper) == [], f"killed after its call {last}, and completed"
+    assert seen(stack) == before, f"killed after its call {last}, and completed"
 
 
 def _changing(stack: Stack) -> list[int]:
     """Flatten, and give the places of the calls that change anything on disk."""
-    changing, before = [], fingerprint(stack)
+    changing, before = [], fingerprint(stack.upper, stack.work)
     with Traced(lambda: _flattening(stack)) as child:
         for place, _ in enumerate(child.returns()):
-            after = fingerprint(stack)
+            after = fingerprint(stack.upper, stack.work)
             if after != before:
                 changing.append(place)
             before = after

@@ -86,7 +86,7 @@ class Inside(Kernel):
 def flatten(stack: Mounted) -> None:
     """Flatten by the command, with the options of the mount."""
     options = f"lowerdir={':'.join(map(str, stack.lowers))},upperdir={stack.upper},workdir={stack.work}"
-    command = [UNIONFS, "flatten", "--format", "json", "-o", options]
+    command: list[str | Path] = [UNIONFS, "flatten", "--format", "json", "-o", options]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
     assert json.loads(result.stdout)["upper"] == str(stack.upper)
@@ -95,8 +95,8 @@ def flatten(stack: Mounted) -> None:
 def shown_by(filesystem: FileSystem, stack: Mounted) -> Snapshot:
     """Give what the stack shows when it is mounted by *filesystem*.
 
-    Looks twice: fuse-overlayfs counts a file's names as it meets them. Overlayfs lists the whiteouts of a directory that
-    lies in one layer alone, and then doesn't find them.
+    Looks twice: fuse-overlayfs counts a file's names as it meets them. Overlayfs lists the whiteouts of a directory
+    that lies in one layer alone, and then doesn't find them.
     """
     stack.filesystem = filesystem
     stack.mount()
@@ -108,7 +108,7 @@ def shown_by(filesystem: FileSystem, stack: Mounted) -> Snapshot:
 
 
 def without_escaped_xattrs(tree: Snapshot) -> Snapshot:
-    """Leave out attributes that a program inside the mount set under overlayfs's own names: fuse-overlayfs hides them."""
+    """Leave out attributes that were set inside the mount under overlayfs's own names: fuse-overlayfs hides them."""
     return {
         path: replace(entry, xattrs={k: v for k, v in entry.xattrs.items() if not k.startswith("trusted.overlay.")})
         for path, entry in tree.items()

@@ -15,7 +15,7 @@ WORK = ("--work", "workdir", "DIR", "the upper's work directory")
 def add_layer_options(parser: argparse.ArgumentParser, *flags: tuple[str, str, str, str]) -> None:
     """Add ``-o`` and *flags*; what they are given is collected in ``settings``, in the order of the command line."""
     for flag, name, value, about in (
-        ("-o", _OPTION_STRING, "OPTIONS", "mount options, see below; may be repeated"),
+        ("-o", _OPTION_STRING, "OPTIONS", "mount options; may be repeated"),
         *flags,
     ):
         parser.add_argument(

@@ -68,15 +68,17 @@ class HardLinks:
                     self._remove(name)
 
     def key(self, directory: Directory, name: bytes) -> bytes:
-        """Give the key of the lower file *name*: its file system and its handle, or its number where it has none."""
+        """Give the key of the lower file *name*: its file system and its handle.
+
+        Where there are no handles it is the layer's place and the inode number. So it is too on a file system without
+        an id, since that is one in user space: its handles are numbers that its daemon chose for the time it runs.
+        """
         fd = directory.fd()
-        try:
-            identity = file_handle(fd, name).hex().encode()
-        except OSError as error:
-            if error.errno != errno.EOPNOTSUPP:
-                raise
-            identity = b"ino-%x" % directory.status(name).st_ino
-        return b"%x-%s" % (os.fstatvfs(fd).f_fsid, identity)
+        system = os.fstatvfs(fd).f_fsid
+        identity = _handle(fd, name) if system else None
+        if identity is None:
+            identity = b"ino-%x-%x" % (directory.tree.position, directory.status(name).st_ino)
+        return b"%x-%s" % (system, identity)
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._files
@@ -184,3 +186,12 @@ class HardLinks:
             os.unlink(name, dir_fd=directory.fd())
         except OSError as error:
             _log.warning("an entry of the index of hard links stays until the next mount: %s", error)
+
+
+def _handle(directory_fd: int, name: bytes) -> bytes | None:
+    try:
+        return file_handle(directory_fd, name).hex().encode()
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        return None

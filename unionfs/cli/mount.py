@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 
 from unionfs.cli.arguments import Parser, UsageError
 from unionfs.cli.layer_options import LOWER, UPPER, WORK, add_layer_options, settings_of
@@ -46,13 +47,14 @@ def main(arguments: Sequence[str]) -> int:
         debug=given.debug,
     )
     options = parse_settings(settings_of(given.settings))
-    return session.run(os.fsencode(given.mountpoint), options, process, _open_stack)
+    return session.run(os.fsencode(given.mountpoint), options, process, partial(_open_stack, transport=given.transport))
 
 
-def _open_stack(options: MountOptions) -> Stack:
-    from unionfs.mount.stack import UnionStack  # noqa: PLC0415 - loaded only by the process that serves
+def _open_stack(options: MountOptions, transport: str) -> Stack:
+    from unionfs.fuse import Transport  # noqa: PLC0415 - loaded only by the process that serves
+    from unionfs.mount.stack import UnionStack  # noqa: PLC0415 - likewise
 
-    return UnionStack(options)
+    return UnionStack(options, Transport(transport))
 
 
 def _build_parser() -> Parser:
@@ -60,6 +62,12 @@ def _build_parser() -> Parser:
     parser.add_argument("mountpoint", metavar="MOUNTPOINT", nargs="?")
     add_layer_options(parser, LOWER, UPPER, WORK)
     parser.add_argument("-f", "--foreground", action="store_true", help="stay in the foreground, log to stderr")
+    parser.add_argument(
+        "--transport",
+        choices=("pyfuse3", "kernel"),
+        default="pyfuse3",
+        help="through pyfuse3, or by the kernel's protocol itself (not tested as widely yet)",
+    )
     parser.add_argument("--log", metavar="FILE", help="append the log to FILE instead of sending it to syslog")
     return parser
 

@@ -4,12 +4,20 @@ Owns everything that is FUSE: requests, handles, timeouts, errno. The only room 
 when a mount is served by them.
 """
 
+import enum
 from collections.abc import Callable
 
 from unionfs.union import Union
 
 
-def serve(union: Union, device_fd: int, ready: Callable[[], None]) -> None:
+class Transport(enum.Enum):
+    """How the kernel's requests are read and answered."""
+
+    PYFUSE3 = "pyfuse3"
+    KERNEL = "kernel"
+
+
+def serve(union: Union, device_fd: int, ready: Callable[[], None], transport: Transport) -> None:
     """Answer the requests on *device_fd*, a mounted FUSE connection, until the mount has ended.
 
     *ready* is called once the mount answers. *device_fd* is closed at the end.
@@ -17,7 +25,9 @@ def serve(union: Union, device_fd: int, ready: Callable[[], None]) -> None:
     Raises:
         OSError: the connection failed.
     """
-    # Imported here: the command that only asks for help needs neither trio nor pyfuse3, which take 160 ms.
-    from unionfs.fuse.pyfuse3_transport import serve as serve_by_pyfuse3  # noqa: PLC0415
-
-    serve_by_pyfuse3(union, device_fd, ready)
+    # Imported here: the command that only asks for help needs neither, and trio with pyfuse3 takes 160 ms.
+    if transport is Transport.KERNEL:
+        from unionfs.fuse.kernel_transport import serve as serve_by  # noqa: PLC0415
+    else:
+        from unionfs.fuse.pyfuse3_transport import serve as serve_by  # noqa: PLC0415
+    serve_by(union, device_fd, ready)

@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 from xattr import lib
 
-CREATE: int = lib.XATTR_CREATE
-REPLACE: int = lib.XATTR_REPLACE
+# As the kernel numbers them; the package has numbers of its own.
+CREATE = 1
+REPLACE = 2
+_FLAGS = {0: 0, CREATE: lib.XATTR_CREATE, REPLACE: lib.XATTR_REPLACE, CREATE | REPLACE: lib.XATTR_CREATE}
 _NOFOLLOW: int = lib.XATTR_NOFOLLOW
 
 File = bytes | int
@@ -48,9 +50,9 @@ def set_(file: File, name: bytes, value: bytes, flags: int = 0) -> None:
         OSError: EEXIST or ENODATA by *flags*, EOPNOTSUPP, EPERM, ENOSPC, E2BIG and others of setxattr(2).
     """
     if isinstance(file, int):
-        lib._fsetxattr(file, name, value, options=flags)
+        lib._fsetxattr(file, name, value, options=_FLAGS[flags])
     else:
-        lib._setxattr(file, name, value, options=flags | _NOFOLLOW)
+        lib._setxattr(file, name, value, options=_FLAGS[flags] | _NOFOLLOW)
 
 
 def remove(file: File, name: bytes) -> None:

@@ -1,7 +1,7 @@
 """Files whose metadata alone are in the upper, or in a layer of the middle (overlayfs, "Metadata only copy up")."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from errno import EIO
 from pathlib import Path
 
@@ -213,3 +213,27 @@ def test_every_name_of_a_metacopied_hard_link_has_the_content(tmp_path: Path) ->
     with stack.opened() as kernel:
         kernel.write("z", b"C")
         assert kernel.read("y") == b"Content"
+
+
+@pytest.mark.parametrize("named", ["", "/d/"], ids=["by name", "by redirect"])
+def test_looking_for_content_lists_no_directory_however_many_files_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    listings: list[bytes] = []
+    scandir = os.scandir
+
+    def counted(path: bytes) -> Iterator[os.DirEntry[bytes]]:
+        listings.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    counts = []
+    for number in (2, 100):
+        names = [f"f{place}" for place in range(number)]
+        top: Layer = {f"d/{name}": metacopy(1, named and named + name) for name in names}
+        stack = Stack(tmp_path / f"stack{number}", [top, {f"d/{name}": File(b"x") for name in names}], EVERYTHING)
+        with stack.opened() as kernel:
+            listings.clear()
+            assert {kernel.read(f"d/{name}") for name in names} == {b"x"}
+            counts.append(len(listings))
+    assert counts[0] == counts[1]

@@ -11,8 +11,9 @@ import stat
 
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.descriptors import Descriptors
+from unionfs.layer.entry import Entry
 from unionfs.layer.marks import NO_MARKS, Marks, read_marks
-from unionfs.layer.whiteout import OPAQUE_MARKER, PREFIX, Scan, decode, fits_prefix
+from unionfs.layer.whiteout import OPAQUE_MARKER, PREFIX, decode, find, fits_prefix
 from unionfs.linux import xattrs
 from unionfs.linux.resolve import openat2
 
@@ -127,7 +128,7 @@ class Directory:
             marks.ownership.apply(attributes)
         return attributes, marks
 
-    def scan(self) -> Scan:
+    def scan(self) -> dict[bytes, Entry]:
         """List and decode the names of this directory.
 
         Raises:
@@ -136,6 +137,14 @@ class Directory:
         xattr_whiteouts = self.marks().xattr_whiteouts
         with os.scandir(self.path()) as listing:
             return decode(listing, self, xattr_whiteouts=xattr_whiteouts)
+
+    def lookup(self, name: bytes) -> Entry | None:
+        """Give what *name* is in this directory, a whiteout too, or None where it isn't.
+
+        Raises:
+            OSError: it can't be examined.
+        """
+        return find(self, name)
 
     def is_opaque(self, marks: Marks) -> bool:
         """Tell whether nothing beneath this directory, which has *marks*, shows.

@@ -38,17 +38,9 @@ def is_whiteout_device(found: os.stat_result) -> bool:
     return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
 
 
-class Scan:
-    """The names of one directory in one layer, decoded. ``opaque``: a marker file says so."""
-
-    __slots__ = ("entries", "opaque")
-
-    def __init__(self, entries: dict[bytes, Entry], opaque: bool) -> None:
-        self.entries = entries
-        self.opaque = opaque
-
-
-def decode(listing: Iterable["os.DirEntry[bytes]"], directory: "Directory", *, xattr_whiteouts: bool) -> Scan:
+def decode(
+    listing: Iterable["os.DirEntry[bytes]"], directory: "Directory", *, xattr_whiteouts: bool
+) -> dict[bytes, Entry]:
     """Decode the raw *listing* of *directory*.
 
     A name that stands beside its own ``.wh.`` file stays: a whiteout hides only what is beneath its layer
@@ -59,12 +51,10 @@ def decode(listing: Iterable["os.DirEntry[bytes]"], directory: "Directory", *, x
     """
     entries: dict[bytes, Entry] = {}
     whited_out: list[tuple[bytes, int]] = []
-    opaque = False
     for found in listing:
         name = found.name
         if name.startswith(PREFIX):
             directory.tree.holds_prefixes = True
-            opaque = opaque or name == OPAQUE_MARKER
             if not name.startswith(_AUFS_METADATA) and len(name) > len(PREFIX):
                 whited_out.append((name[len(PREFIX) :], found.inode()))
         else:
@@ -72,7 +62,31 @@ def decode(listing: Iterable["os.DirEntry[bytes]"], directory: "Directory", *, x
             entries[name] = Entry(kind, found.inode(), directory)
     for name, inode in whited_out:
         entries.setdefault(name, Entry(Kind.WHITEOUT, inode, directory))
-    return Scan(entries, opaque)
+    return entries
+
+
+def find(directory: "Directory", name: bytes) -> Entry | None:
+    """Decode the one *name* of *directory* as ``decode`` does, without listing the others.
+
+    Raises:
+        OSError: it can't be examined.
+    """
+    if is_reserved(name):
+        return None
+    prefixed = fits_prefix(name) and directory.has(PREFIX + name)
+    directory.tree.holds_prefixes |= prefixed
+    try:
+        status = directory.status(name)
+    except FileNotFoundError:
+        return Entry(Kind.WHITEOUT, 0, directory) if prefixed else None
+    kind = Kind.WHITEOUT if _is_whiteout(directory, name, status) else kind_of_mode(status.st_mode)
+    return Entry(kind, status.st_ino, directory)
+
+
+def _is_whiteout(directory: "Directory", name: bytes, status: os.stat_result) -> bool:
+    if stat.S_ISREG(status.st_mode):
+        return not status.st_size and is_xattr_whiteout(directory.path(name)) and directory.marks().xattr_whiteouts
+    return is_whiteout_device(status)
 
 
 class Written(NamedTuple):

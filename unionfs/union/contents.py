@@ -17,14 +17,14 @@ class Contents:
     __slots__ = ("_ended", "_listing", "_spread", "lower", "upper")
 
     def __init__(self, upper: Directory | None, lowers: Sequence[Directory]) -> None:
-        self.upper: dict[bytes, Entry] = {} if upper is None else upper.scan().entries
+        self.upper: dict[bytes, Entry] = {} if upper is None else upper.scan()
         self.lower: dict[bytes, Entry] = {}
         self._spread: dict[bytes, tuple[Directory, ...]] = {}
         self._listing: Listing | None = None
         # Names of directories beneath which something else ends the merging.
         self._ended: set[bytes] = set()
         for lower in lowers:
-            self._merge(lower.scan().entries)
+            self._merge(lower.scan())
         self._ended.clear()
         if any(entry.kind is Kind.WHITEOUT for entry in self.lower.values()):
             self.lower = {name: entry for name, entry in self.lower.items() if entry.kind is not Kind.WHITEOUT}

@@ -50,20 +50,20 @@ class Lowers:
         while asked:
             parent = asked.pop(0)
             if known is None:
-                entry = parent.scan().entries.get(name)
+                entry = parent.lookup(name)
                 if entry is None:
                     continue
                 if entry.kind is not Kind.DIR:
                     break
             child = parent.child(name)
             found.append(child)
-            beneath = [other for other in parents if other.tree.position > child.tree.position]
             if self._is_last(child):
                 break
             marks = child.marks()
             if child.is_opaque(marks):
                 break
             if marks.redirect is not None:
+                beneath = [other for other in parents if other.tree.position > child.tree.position]
                 parents, name = self.redirected(beneath, marks.redirect, child.tree.position)
                 asked, known = list(parents), None
         return tuple(found)
@@ -110,7 +110,7 @@ class Lowers:
     @staticmethod
     def _topmost(parents: Sequence[Directory], name: bytes) -> Entry | None:
         for parent in parents:
-            entry = parent.scan().entries.get(name)
+            entry = parent.lookup(name)
             if entry is not None:
                 return entry
         return None

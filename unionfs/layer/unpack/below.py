@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 from unionfs.layer.directory import Directory
 from unionfs.layer.entry import Entry, Kind
-from unionfs.layer.whiteout import Scan
 
 
 class LowerDirectory:
@@ -16,13 +15,13 @@ class LowerDirectory:
 
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
-        self._scan: Scan | None = None
+        self._entries: dict[bytes, Entry] | None = None
 
     def entry(self, name: bytes) -> Entry | None:
         """Give what stands at *name*, a whiteout too."""
-        if self._scan is None:
-            self._scan = self.directory.scan()
-        return self._scan.entries.get(name)
+        if self._entries is None:
+            self._entries = self.directory.scan()
+        return self._entries.get(name)
 
     def child(self, name: bytes) -> "LowerDirectory":
         """Give the directory *name* in it."""

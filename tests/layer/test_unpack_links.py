@@ -157,3 +157,11 @@ def test_symlinks_target_is_kept_byte_for_byte(anyone: Unpacker, target: bytes) 
 @pytest.mark.parametrize(("target", "why"), [(b"", "No such file or directory"), (b"t" * 4096, "File name too long")])
 def test_symlink_that_can_not_exist_is_refused(anyone: Unpacker, target: bytes, why: str) -> None:
     assert anyone.refusal(archive(symlink(b"s", target))) == f"s: {why}"
+
+
+def test_hard_link_finds_its_own_directory_after_a_search_through_many(anyone: Unpacker) -> None:
+    deep = b"/".join(b"d%d" % number for number in range(200))
+    layer = archive(directory(deep), directory(b"here/", mtime=5), hardlink(b"here/h", deep + b"/lower"))
+    top = anyone.unpack(archive(file(deep + b"/lower", b"L")), layer).top
+    assert tree(top)["here/h"] == "L"
+    assert os.stat(top / "here").st_mtime == 5

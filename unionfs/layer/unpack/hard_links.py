@@ -40,6 +40,7 @@ class HardLinks:
         if target == paths.join(parent.path, name):
             raise _refused(entry, "is the link itself")
         source_fd, source = self._source(entry, target)
+        parent = self._places.parent(parent.path)  # the search may have closed it
         try:
             _link(source_fd, source, parent.fd, name)
         except FileExistsError:
@@ -47,9 +48,6 @@ class HardLinks:
 
     def _replace(self, source_fd: int, source: bytes, parent: OpenDirectory, name: bytes) -> None:
         """Put the link over what stands at *name*, of which the target itself may be a part."""
-        wanted = os.stat(source, dir_fd=source_fd, follow_symlinks=False)
-        if os.path.samestat(wanted, os.stat(name, dir_fd=parent.fd, follow_symlinks=False)):
-            return
         _link(source_fd, source, self._staging.fd, PARKED)
         self._places.make_room(parent, name)
         os.rename(PARKED, name, src_dir_fd=self._staging.fd, dst_dir_fd=parent.fd)

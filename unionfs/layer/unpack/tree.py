@@ -41,10 +41,12 @@ class OpenDirectory:
         Raises:
             OSError: EIO and the like; it is closed all the same.
         """
+        # A number that is used once more must not mean another directory.
+        fd, self.fd = self.fd, -1
         try:
-            os.utime(self.fd, ns=self.times)
+            os.utime(fd, ns=self.times)
         finally:
-            os.close(self.fd)
+            os.close(fd)
 
 
 class Tree:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import tarfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -156,8 +156,8 @@ def write_inputs(directory: Path) -> None:
         archive.add(directory / "many", ".")
 
 
-def run(directory: Path, inputs: Path, stop: Path) -> None:
-    """Do all jobs in ``directory`` at once while somebody looks at everything in it.
+def run(directory: Path, inputs: Path, stop: Path, jobs: Iterable[str] = JOBS) -> None:
+    """Do the jobs in ``directory`` at once while somebody looks at everything in it.
 
     Raises:
         CalledProcessError: a program failed; what it said is among the notes.
@@ -165,7 +165,7 @@ def run(directory: Path, inputs: Path, stop: Path) -> None:
     environment = {**os.environ, **GIT_ENVIRONMENT, "INPUTS": str(inputs), "STOP": str(stop), "LC_ALL": "C.UTF-8"}
     stop.unlink(missing_ok=True)
     with ExitStack() as started:
-        processes = {name: _start(script, directory, environment, started) for name, script in JOBS.items()}
+        processes = {name: _start(JOBS[name], directory, environment, started) for name in jobs}
         looking = _start(_LOOK, directory, environment, started)
         for name, process in processes.items():
             _finish(name, process)

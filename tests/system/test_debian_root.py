@@ -19,6 +19,7 @@ from tests.system import inputs
 from tests.system.chores import CHORES, LAY_IN
 from tests.system.chroot import run_in
 from tests.system.debian_root import debian_root
+from tests.system.on_disk import mounted_over
 
 OPTIONS = ("redirect_dir=on", "metacopy=on", "index=off")
 
@@ -52,38 +53,21 @@ class Session:
 @pytest.fixture(scope="module")
 def lowers() -> Iterator[Lowers]:
     root, content = debian_root()
-    with scratch() as directory:
-        stack = _stack(KERNEL, directory, (root,))
-        assert stack.upper is not None
-        stack.mount()
-        try:
-            inputs.lay_out(stack.root / "srv", directory / "making")
-            laid_in = run_in(stack.root, LAY_IN)
-        finally:
-            stack.unmount()
+    with scratch() as directory, mounted_over(KERNEL, [root], options=OPTIONS) as stack:
+        inputs.lay_out(stack.root / "srv", directory / "making")
+        laid_in = run_in(stack.root, LAY_IN)
         assert laid_in.returncode == 0, laid_in.stdout
+        stack.unmount()
+        assert stack.upper is not None
         yield Lowers((stack.upper, root), (snapshot(stack.upper), content))
-
-
-def _stack(filesystem: FileSystem, directory: Path, lowers: tuple[Path, ...]) -> Mounted:
-    for name in ("upper", "work", "mount"):
-        (directory / name).mkdir()
-    return Mounted(
-        filesystem=filesystem, directory=directory, root=directory / "mount", lowers=lowers,
-        upper=directory / "upper", work=directory / "work", options=OPTIONS,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def session(request: pytest.FixtureRequest, lowers: Lowers) -> Iterator[Session]:
-    with scratch() as directory:
-        stack = _stack(request.param, directory, lowers.paths)
-        stack.mount()
-        try:
-            outcomes = {name: run_in(stack.root, script) for name, script in CHORES.items()}
-            shown = snapshot(stack.root)
-        finally:
-            stack.unmount()
+    with mounted_over(request.param, lowers.paths, options=OPTIONS) as stack:
+        outcomes = {name: run_in(stack.root, script) for name, script in CHORES.items()}
+        shown = snapshot(stack.root)
+        stack.unmount()
         yield Session(stack, outcomes, shown)
 
 

@@ -17,6 +17,7 @@ from tests.snapshots import Snapshot, snapshot
 from tests.stacks import write
 from tests.system import image
 from tests.system.containers import Containers, containers
+from tests.system.on_disk import mounted_over
 
 SAVED: Mapping[str, tuple[str, ...]] = {
     "docker-archive": ("podman", "save", "--quiet", "--output", "docker-archive", image.NAME),
@@ -77,18 +78,9 @@ def unpack(archive: Path, directory: Path) -> tuple[Path, ...]:
 def unpacked(filesystem: FileSystem, archive: Path, *options: str, writable: bool = False) -> Iterator[Mounted]:
     """Unpack an image and mount its layers, read-only or below an upper."""
     with scratch() as directory:
-        for name in ("upper", "work", "mount"):
-            (directory / name).mkdir()
-        stack = Mounted(
-            filesystem=filesystem, directory=directory, root=directory / "mount", options=options,
-            lowers=unpack(archive, directory / "layers"),
-            upper=directory / "upper" if writable else None, work=directory / "work" if writable else None,
-        )  # fmt: skip
-        stack.mount()
-        try:
+        lowers = unpack(archive, directory / "layers")
+        with mounted_over(filesystem, lowers, writable=writable, options=options) as stack:
             yield stack
-        finally:
-            stack.unmount()
 
 
 @pytest.mark.parametrize("form", SAVED)

@@ -2,16 +2,17 @@
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.filesystems import KERNEL, TRANSPORTS, FileSystem, Mounted, scratch
+from tests.filesystems import KERNEL, TRANSPORTS, FileSystem, scratch
 from tests.oracles import contradictions
 from tests.snapshots import Snapshot, differences, snapshot
 from tests.system import load
+from tests.system.on_disk import mounted_over
 
 WHILE = {"undisturbed": nullcontext, "caches are dropped": load.dropping_caches}
 
@@ -36,31 +37,15 @@ def prepared() -> Iterator[Prepared]:
         lowers = (directory / "top", directory / "base")
         load.write_layers(lowers[1], lowers[0], directory)
         load.write_inputs(directory / "inputs")
-        with _mounted(KERNEL, lowers) as stack:
+        with mounted_over(KERNEL, lowers) as stack:
             subprocess.run(["cp", "-a", stack.root, directory / "plain"], check=True)
         load.run(directory / "plain", directory / "inputs", directory / "stop")
         before = (snapshot(lowers[0]), snapshot(lowers[1]))
         yield Prepared(directory, lowers, before, snapshot(directory / "plain"))
 
 
-@contextmanager
-def _mounted(filesystem: FileSystem, lowers: tuple[Path, ...]) -> Iterator[Mounted]:
-    with scratch() as directory:
-        for name in ("upper", "work", "mount"):
-            (directory / name).mkdir()
-        stack = Mounted(
-            filesystem=filesystem, directory=directory, root=directory / "mount", lowers=lowers,
-            upper=directory / "upper", work=directory / "work",
-        )  # fmt: skip
-        stack.mount()
-        try:
-            yield stack
-        finally:
-            stack.unmount()
-
-
 def test_overlayfs_bears_the_load(prepared: Prepared) -> None:
-    with _mounted(KERNEL, prepared.lowers) as stack:
+    with mounted_over(KERNEL, prepared.lowers) as stack:
         prepared.run(stack.root)
         assert contradictions(prepared.expected, snapshot(stack.root), ignoring={"mtime_ns"}) == []
 
@@ -70,7 +55,7 @@ def test_overlayfs_bears_the_load(prepared: Prepared) -> None:
 def test_a_load_leaves_what_it_leaves_in_a_plain_directory(
     prepared: Prepared, filesystem: FileSystem, disturbance: type[AbstractContextManager[None]]
 ) -> None:
-    with _mounted(filesystem, prepared.lowers) as stack:
+    with mounted_over(filesystem, prepared.lowers) as stack:
         with disturbance():
             prepared.run(stack.root)
             shown = snapshot(stack.root)
@@ -81,6 +66,5 @@ def test_a_load_leaves_what_it_leaves_in_a_plain_directory(
         changes = differences(shown, snapshot(stack.root))
         # To mount is to leave marks on the root of the upper.
         assert [change for change in changes if not change.startswith(".: ctime_ns")] == []
-        assert stack.work is not None
         assert differences(prepared.before[0], snapshot(prepared.lowers[0])) == []
         assert differences(prepared.before[1], snapshot(prepared.lowers[1])) == []

@@ -1,7 +1,7 @@
 """Opening a directory as a read-only layer.
 
-Owns the layer's isolation: where the kernel lets us, a private clone of the mount, read-only, without access times and
-without following symbolic links, in which no other mount shows, so that the mount point may lie at or inside it.
+Owns the layer's isolation: where the kernel lets us, a private clone of the mount, read-only, without access times,
+devices and the following of links, in which no other mount shows, so that the mount point may lie at or inside it.
 """
 
 import errno
@@ -31,7 +31,8 @@ def clone_or_same(fd: int, *, read_only: bool) -> tuple[int, bool]:
         if error.errno not in _NOT_ALLOWED:
             raise
         return fd, False
-    attributes = mounts.MOUNT_ATTR_NOSYMFOLLOW
+    # A device is shown and never opened here, not even where another process puts one in the place of a file.
+    attributes = mounts.MOUNT_ATTR_NOSYMFOLLOW | mounts.MOUNT_ATTR_NODEV
     if read_only:
         attributes |= mounts.MOUNT_ATTR_RDONLY
     try:

@@ -25,7 +25,7 @@ PAIRS = [pair for ours in TRANSPORTS for pair in ((ours, KERNEL), (KERNEL, ours)
 
 @dataclass(frozen=True)
 class Prepared:
-    """Two lowers, topmost first, a copy of what they show as ``merged/original``, and what the work leaves of another."""
+    """Two lowers, topmost first, a copy of what they show in ``merged``, and what the work leaves of another."""
 
     directory: Path
     lowers: tuple[Path, Path]

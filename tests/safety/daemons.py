@@ -58,21 +58,17 @@ class Daemon:
 
 
 class Room:
-    """A directory with ``lower``, ``upper``, ``work`` and ``mount`` in it."""
+    """A directory with ``lower`` and ``mount`` in it; ``upper`` and ``work`` lie there too, or in *writable*."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, writable: Path | None = None) -> None:
         self.directory = directory
-        self.lower, self.upper, self.work, self.mount = (
-            directory / name for name in ("lower", "upper", "work", "mount")
-        )
+        self.lower, self.mount = directory / "lower", directory / "mount"
+        self.upper, self.work = ((writable or directory) / name for name in ("upper", "work"))
         for path in (self.lower, self.upper, self.work, self.mount):
             path.mkdir(parents=True, exist_ok=True)
-        self._running: list[Daemon] = []
-
-    @property
-    def layers(self) -> str:
+        self.layers = f"lowerdir={self.lower},upperdir={self.upper},workdir={self.work}"
         """The options that name them."""
-        return f"lowerdir={self.lower},upperdir={self.upper},workdir={self.work}"
+        self._running: list[Daemon] = []
 
     def give_to(self, uid: int) -> None:
         """Let another user have the room."""
@@ -103,12 +99,17 @@ class Room:
         assert process.poll() is None, daemon.said
         return daemon
 
-    def refused(self, *options: str) -> str:
+    def refused(self, *options: str, within: Sequence[str] = ()) -> str:
         """Give what the program says when it refuses to mount. Raises AssertionError when it mounts."""
         joined = ",".join([self.layers, *options])
         result = subprocess.run(
-            [UNIONFS, "mount", "-o", joined, self.mount], capture_output=True, text=True, check=False, timeout=60
+            [*within, UNIONFS, "mount", "-o", joined, self.mount],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
+        unmount_or_detach(self.mount)
         assert result.returncode == 1, result
         return result.stderr
 
@@ -156,9 +157,9 @@ def fuse_for_every_user() -> Iterator[None]:
 
 
 @contextmanager
-def room_in(directory: Path) -> Iterator[Room]:
+def room_in(directory: Path, writable: Path | None = None) -> Iterator[Room]:
     """Give a room in *directory*, and end what runs in it."""
-    room = Room(directory)
+    room = Room(directory, writable)
     try:
         yield room
     finally:

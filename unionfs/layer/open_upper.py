@@ -81,7 +81,8 @@ def open_upper(upper: bytes, workdir: bytes, descriptors: Descriptors, options: 
     try:
         fds.append(open_directory(workdir))
         _check_places(fds[0], fds[1])
-        locks = [_lock(fd, path, options.patience) for fd, path in zip(fds, (upper, workdir), strict=True)]
+        for fd, path in zip(fds, (upper, workdir), strict=True):
+            locks.append(_lock(fd, path, options.patience))  # noqa: PERF401 - what is locked is let go if the next isn't
         (upper_fd, work_fd), confined = _confine(fds[0], fds[1])
         fds += [upper_fd, work_fd]
         tree = Tree(descriptors, os.fstat(upper_fd).st_dev, position=-1, confined=confined)

@@ -6,10 +6,10 @@ checking digests and naming layers is the store's business.
 """
 
 from unionfs.layer.unpack.abilities import probe
+from unionfs.layer.unpack.descent import remove_tree
 from unionfs.layer.unpack.errors import LayerError
 from unionfs.layer.unpack.settle import settle
 from unionfs.layer.unpack.staging import ROOT, Staging
-from unionfs.layer.unpack.tree import remove_tree
 from unionfs.layer.unpack.unpacker import unpack
 from unionfs.layer.unpack.unsettled import Unsettled
 

@@ -10,10 +10,11 @@ import stat
 from unionfs.layer import acl
 from unionfs.layer.ownership import Ownership
 from unionfs.layer.unpack import paths
+from unionfs.layer.unpack.descent import DIRECTORY
 from unionfs.layer.unpack.errors import LayerError
 from unionfs.layer.unpack.inode import InodeWriter
 from unionfs.layer.unpack.notes import Note, Notes
-from unionfs.layer.unpack.tree import DIRECTORY, OpenDirectory, Tree
+from unionfs.layer.unpack.tree import OpenDirectory, Tree
 from unionfs.layer.unpack.unsettled import Implied, Unsettled
 from unionfs.layer.unpack.whiteouts import Whiteouts
 from unionfs.linux import xattrs

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Self
 
 from unionfs.layer import acl
-from unionfs.layer.unpack.tree import DIRECTORY, remove_tree
+from unionfs.layer.unpack.descent import DIRECTORY, remove_tree
 from unionfs.linux import xattrs
 
 ROOT = b"root"

@@ -7,7 +7,6 @@ directory is to show is thus always on disk or in an open directory, and memory 
 
 import errno
 import os
-import stat
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,9 +14,9 @@ from typing import Self
 
 from unionfs.layer import acl
 from unionfs.layer.unpack import paths
+from unionfs.layer.unpack.descent import DIRECTORY, remove_tree
 from unionfs.linux import xattrs
 
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN = 64
 _NO_DIRECTORY = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
@@ -142,65 +141,3 @@ Maker = Callable[[OpenDirectory, bytes], OpenDirectory]
 def _close(fd: int) -> None:
     if fd >= 0:
         os.close(fd)
-
-
-def remove_tree(directory_fd: int, name: bytes, forget: Callable[[int], None] = lambda _: None) -> None:
-    """Remove *name* in an open directory and all beneath it, however deep, without following symbolic links.
-
-    One directory is open at a time; the way back up is ``..``, checked to be where it came from.
-
-    Raises:
-        OSError: something can't be removed.
-    """
-    if _unlinked(directory_fd, name):
-        return
-    parent = os.fstat(directory_fd)
-    fd = os.open(name, DIRECTORY, dir_fd=directory_fd)
-    try:
-        levels = [(name, parent, _empty_but_for_directories(fd))]
-        while levels:
-            emptied, parent, left = levels[-1]
-            here = os.fstat(fd)
-            if left:
-                deeper = left.pop()
-                fd = _exchanged(fd, os.open(deeper, DIRECTORY, dir_fd=fd))
-                levels.append((deeper, here, _empty_but_for_directories(fd)))
-                continue
-            fd = _exchanged(fd, os.open(b"..", DIRECTORY, dir_fd=fd))
-            if not os.path.samestat(os.fstat(fd), parent):
-                raise OSError(errno.ESTALE, "a directory was moved while it was being removed", name)
-            os.rmdir(emptied, dir_fd=fd)
-            forget(here.st_ino)
-            levels.pop()
-    finally:
-        os.close(fd)
-
-
-def _exchanged(fd: int, other: int) -> int:
-    os.close(fd)
-    return other
-
-
-def _unlinked(directory_fd: int, name: bytes) -> bool:
-    """Remove *name* unless it is a directory."""
-    try:
-        os.unlink(name, dir_fd=directory_fd)
-    except OSError as error:
-        if error.errno not in (errno.EISDIR, errno.EPERM):
-            raise
-        if not stat.S_ISDIR(os.stat(name, dir_fd=directory_fd, follow_symlinks=False).st_mode):
-            raise
-        return False
-    return True
-
-
-def _empty_but_for_directories(fd: int) -> list[bytes]:
-    """Remove what isn't a directory from the open directory *fd*, and give the names of its directories."""
-    directories = []
-    with os.scandir(fd) as listing:
-        for entry in listing:
-            if entry.is_dir(follow_symlinks=False):
-                directories.append(os.fsencode(entry.name))
-            else:
-                os.unlink(entry.name, dir_fd=fd)
-    return directories

@@ -166,8 +166,8 @@ class Union:
     """This project's mount over one of its transports, with the daemon in the foreground."""
 
     name: str
-    transport: tuple[str, ...] = ()
-    """Mount options that choose the transport."""
+    transport: str
+    """As ``--transport`` calls it."""
     defaults: tuple[str, ...] = ("suid", "dev")
 
     @property
@@ -176,12 +176,12 @@ class Union:
         return (self.name, "ours", "union")
 
     def attach(self, options: Sequence[str], mountpoint: Path, cwd: Path, environment: Mapping[str, str]) -> Attachment:
-        joined = ",".join([*self.defaults, *self.transport, *options])
+        joined = ",".join([*self.defaults, *options])
         program = str(Path(sys.executable).with_name("unionfs"))
         log = cwd / f"{mountpoint.name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [program, "mount", "-f", "-o", joined, str(mountpoint)],
+                [program, "mount", "-f", "--transport", self.transport, "-o", joined, str(mountpoint)],
                 cwd=cwd, env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
@@ -192,7 +192,7 @@ class Union:
 
 PLAIN = PlainDirectory()
 KERNEL = KernelOverlay()
-TRANSPORTS: tuple[FileSystem, ...] = (Union("pyfuse3"),)
+TRANSPORTS: tuple[FileSystem, ...] = (Union("pyfuse3", "pyfuse3"),)
 _ALL: tuple[FileSystem, ...] = (PLAIN, KERNEL, *TRANSPORTS)
 FILESYSTEMS: Mapping[str, FileSystem] = {system.name: system for system in _ALL}
 

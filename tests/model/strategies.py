@@ -150,12 +150,12 @@ def _path(random: Random, aim: str, tree: Tree) -> str:
     return random.choice(there or ["a"])
 
 
-@dataclass(frozen=True)
 class Example:
     """A stack, topmost first, and the numbers of what is done before and after it is mounted anew."""
 
-    lowers: tuple[Layer, ...]
-    sessions: tuple[Sequence[int], Sequence[int]]
+    def __init__(self, lowers: tuple[Layer, ...], sessions: tuple[Sequence[int], Sequence[int]]) -> None:
+        self.lowers = lowers
+        self.sessions = sessions
 
     def __repr__(self) -> str:
         """Say little: the test tells what was done."""

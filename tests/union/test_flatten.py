@@ -312,6 +312,16 @@ def test_an_attribute_whiteout_in_a_renamed_directory_goes_when_nothing_is_benea
     assert seen(stack) == before
 
 
+def test_a_directory_that_a_whiteout_beside_it_makes_opaque_stays_so(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "stack", ({"d/low": File(), "f": File()},), EVERYTHING, PREFIX)
+    write(stack.upper, {".wh.d": File(), "d/own": File(), ".wh.f": File(), "f": File(b"own")})
+    before = seen(stack)
+    assert "d/low" not in before
+    flattened(stack)
+    assert marks(stack.upper) == []
+    assert seen(stack) == before
+
+
 def test_owners_and_devices_that_attributes_record_become_real(tmp_path: Path) -> None:
     record = "user.containers.override_stat"
     upper: Layer = {

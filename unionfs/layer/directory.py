@@ -110,11 +110,17 @@ class Directory:
         Raises:
             OSError: ENOENT when it isn't there, or what reaching it gives.
         """
+        if name == SELF:
+            return os.fstat(self.fd())
         return os.stat(name, dir_fd=self.fd(), follow_symlinks=False)
+
+    def _attributes_path(self, name: bytes) -> bytes:
+        """Give a path for reading attributes: of the directory itself through its parent, since it may be closed."""
+        return self.path(name) if name != SELF or self.parent is None else self.parent.path(self.name)
 
     def marks(self, name: bytes = SELF) -> Marks:
         """Read the private attributes of *name*."""
-        return read_marks(self.path(name))
+        return read_marks(self._attributes_path(name))
 
     def examine(self, name: bytes = SELF) -> tuple[Attributes, Marks]:
         """Give the attributes that *name* shows, and its marks.
@@ -152,11 +158,18 @@ class Directory:
         By attribute, by the marker file in it, or by a ``.wh.`` file beside it: that hides what the layers beneath
         have, and the directory is this layer's own (OCI image-spec, layer.md). A redirect says that something shows.
         """
-        if marks.opaque or self.has(OPAQUE_MARKER):
+        if marks.opaque or self._has_marker():
             return True
         if not self.tree.holds_prefixes or self.parent is None or marks.redirect is not None:
             return False
         return fits_prefix(self.name) and self.parent.has(PREFIX + self.name)
+
+    def _has_marker(self) -> bool:
+        try:
+            return self.has(OPAQUE_MARKER)
+        except PermissionError:
+            # Nobody here may look into it, nor into what it is merged with then.
+            return True
 
     def has(self, name: bytes) -> bool:
         """Tell whether anything stands at *name* on disk."""
@@ -184,8 +197,8 @@ class Directory:
 
     def xattr_names(self, name: bytes = SELF) -> list[bytes]:
         """Give the names of all attributes of *name*, as they are on disk."""
-        return xattrs.list_names(self.path(name))
+        return xattrs.list_names(self._attributes_path(name))
 
     def xattr(self, name: bytes, attribute: bytes) -> bytes | None:
         """Give one attribute of *name*, or None."""
-        return xattrs.get(self.path(name), attribute)
+        return xattrs.get(self._attributes_path(name), attribute)

@@ -56,7 +56,8 @@ def open_lower(path: bytes, position: int, descriptors: Descriptors) -> Director
     try:
         with os.scandir(b"/proc/self/fd/%d" % fd):
             device = os.fstat(fd).st_dev
-    except OSError:
+    except OSError as error:
         os.close(fd)
+        error.filename = path
         raise
     return Directory(Tree(descriptors, device, position=position, confined=confined), None, b"", fd)

@@ -4,10 +4,12 @@ Owns what has to hold before anything is written: one file system and mount for 
 that forbids it.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from unionfs.layer.abilities import probe
@@ -17,8 +19,8 @@ from unionfs.layer.index import HardLinks
 from unionfs.layer.kept import restore_all
 from unionfs.layer.lower import clone_or_same, open_directory
 from unionfs.layer.upper import Upper
-from unionfs.layer.workdir import Workdir
-from unionfs.linux.files import sync_file_system
+from unionfs.layer.workdir import Workdir, WorkdirError
+from unionfs.linux.files import descriptor_path, reopen, sync_file_system
 from unionfs.linux.resolve import CONFINED, openat2
 
 _RETRY = 0.05
@@ -82,18 +84,21 @@ def open_upper(upper: bytes, workdir: bytes, descriptors: Descriptors, options: 
         fds.append(open_directory(workdir))
         _check_places(fds[0], fds[1])
         for fd, path in zip(fds, (upper, workdir), strict=True):
-            locks.append(_lock(fd, path, options.patience))  # noqa: PERF401 - what is locked is let go if the next isn't
+            locks.append(_lock(fd, path, options.patience))  # what is locked is let go if the next isn't
         (upper_fd, work_fd), confined = _confine(fds[0], fds[1])
         fds += [upper_fd, work_fd]
         tree = Tree(descriptors, os.fstat(upper_fd).st_dev, position=-1, confined=confined)
         root = Directory(tree, None, b"", os.dup(upper_fd))
         work = Workdir(Directory(tree, None, b"", os.dup(work_fd)))
-        work.prepare(take_over_volatile=options.take_over_volatile)
-        abilities = probe(
-            work.directory,
-            user_namespace=options.user_namespace,
-            prefix_whiteouts=options.prefix_whiteouts,
-        )
+        with _naming(upper):
+            _check_writable(upper_fd)
+        with _naming(workdir):
+            work.prepare(take_over_volatile=options.take_over_volatile)
+            abilities = probe(
+                work.directory,
+                user_namespace=options.user_namespace,
+                prefix_whiteouts=options.prefix_whiteouts,
+            )
         if work.is_flattening:
             for tops in (root, work.directory):
                 restore_all(tops)
@@ -110,6 +115,31 @@ def open_upper(upper: bytes, workdir: bytes, descriptors: Descriptors, options: 
         for fd in set(fds):
             os.close(fd)
     return OpenedUpper(Upper(root, work, links, abilities), locks, options)
+
+
+@contextlib.contextmanager
+def _naming(path: bytes) -> Iterator[None]:
+    """Let an error name the directory as the caller does; one that is a sentence names it itself."""
+    try:
+        yield
+    except (UpperError, WorkdirError):
+        raise
+    except OSError as error:
+        error.filename = path
+        raise
+
+
+def _check_writable(fd: int) -> None:
+    """Refuse an upper in which this process can't make entries.
+
+    Raises:
+        OSError: EROFS on a read-only file system, EACCES for a directory of somebody else.
+    """
+    path = descriptor_path(fd)
+    if not os.access(path, os.W_OK | os.X_OK, effective_ids=True):
+        read_only = os.fstatvfs(fd).f_flag & os.ST_RDONLY
+        number = errno.EROFS if read_only else errno.EACCES
+        raise OSError(number, os.strerror(number))
 
 
 def _real_path(fd: int) -> bytes:
@@ -156,7 +186,8 @@ def _confine(upper_fd: int, work_fd: int) -> tuple[tuple[int, int], bool]:
 
 def _lock(fd: int, path: bytes, patience: float) -> int:
     """Take the directory for this mount alone; the lock ends with the descriptor."""
-    lock = os.open(b"/proc/self/fd/%d" % fd, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with _naming(path):
+        lock = reopen(fd, os.O_RDONLY | os.O_DIRECTORY)
     deadline = time.monotonic() + patience
     while True:
         try:

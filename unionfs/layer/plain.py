@@ -113,10 +113,16 @@ class Plain:
         if whiteout.name == whiteout.hidden:
             self._upper.replace(self._upper.stage_whiteout(directory), directory, whiteout.name)
             return
-        # What stands beside its own .wh. file shows all the same, so that one has no effect.
         if not directory.has(whiteout.hidden):
             self._upper.white_out(directory, whiteout.hidden)
+        elif stat.S_ISDIR(directory.status(whiteout.hidden).st_mode):
+            self._keep_opaque(directory.child(whiteout.hidden))
         self._upper.unlink(directory, whiteout.name)
+
+    def _keep_opaque(self, directory: Directory) -> None:
+        """Say on the directory itself what the ``.wh.`` file beside it says."""
+        if directory.is_opaque(directory.marks()):
+            xattrs.set_(directory.path(), self._namespace + private_xattrs.OPAQUE, b"y")
 
     def _make_entry_plain(self, directory: Directory, name: bytes) -> None:
         present = directory.xattr_names(name)

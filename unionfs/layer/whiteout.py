@@ -108,6 +108,7 @@ def written(
     for found in listing:
         name = found.name
         if name.startswith(PREFIX):
+            directory.tree.holds_prefixes = True
             if not name.startswith(_AUFS_METADATA) and len(name) > len(PREFIX):
                 yield Written(name[len(PREFIX) :], name, is_device=False)
         elif _kind(found, directory, xattr_whiteouts=xattr_whiteouts) is Kind.WHITEOUT:

@@ -60,7 +60,7 @@ class FuseOverlayfs:
 
 
 DEFAULT_KERNEL = KernelOverlay(name="overlayfs", defaults=())
-OTHERS: tuple[FileSystem, ...] = (DEFAULT_KERNEL, FuseOverlayfs())
+FUSE_OVERLAYFS = FuseOverlayfs()
 
 
 class Inside(Kernel):
@@ -115,10 +115,10 @@ def without_escaped_xattrs(tree: Snapshot) -> Snapshot:
     }
 
 
-def check_others(here: Snapshot, stack: Mounted) -> None:
+def check_others(here: Snapshot, stack: Mounted, others: Sequence[FileSystem]) -> None:
     """Have every file system show what was seen *here*."""
     assert contradictions(here, shown_by(TRANSPORTS[0], stack)) == []
-    for other in OTHERS:
+    for other in others:
         there = shown_by(other, stack)
         lines = contradictions(without_escaped_xattrs(here), without_escaped_xattrs(there))
         assert lines == [], f"{other.name}: " + "; ".join(lines)
@@ -159,12 +159,15 @@ def test_every_overlay_shows_a_flattened_upper_as_it_was(tmp_path: Path) -> None
     with on_disk(stack) as found:
         here = shown_by(TRANSPORTS[0], found)
         flatten(found)
-        check_others(here, found)
+        check_others(here, found, (DEFAULT_KERNEL, FUSE_OVERLAYFS))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="kernel overlayfs is mounted by root only")
 @pytest.mark.timeout(0 if ASKED else 300)
-@pytest.mark.parametrize("lowers", [1, 3])
+# Where a directory of one lower lies over something else of another, fuse-overlayfs 1.10 gives ENOMEM.
+@pytest.mark.parametrize(
+    ("lowers", "others"), [(1, (DEFAULT_KERNEL, FUSE_OVERLAYFS)), (3, (DEFAULT_KERNEL,))], ids=["1", "3"]
+)
 @settings(
     max_examples=int(ASKED or 3),
     derandomize=ASKED is None,
@@ -174,7 +177,9 @@ def test_every_overlay_shows_a_flattened_upper_as_it_was(tmp_path: Path) -> None
     phases=[Phase.generate, Phase.shrink] if ASKED else [Phase.generate],
 )
 @given(data=st.data())
-def test_whatever_was_done_every_overlay_shows_it_once_it_is_flattened(data: st.DataObject, lowers: int) -> None:
+def test_whatever_was_done_every_overlay_shows_it_once_it_is_flattened(
+    data: st.DataObject, lowers: int, others: tuple[FileSystem, ...]
+) -> None:
     batch = data.draw(st.lists(examples(lowers, steps=40), min_size=4, max_size=12))
     with mounted(TRANSPORTS[0], _combined(batch, lowers), EMPTY) as stack:
         for number, example in enumerate(batch):
@@ -183,7 +188,7 @@ def test_whatever_was_done_every_overlay_shows_it_once_it_is_flattened(data: st.
         stack.unmount()
         here = shown_by(TRANSPORTS[0], stack)
         flatten(stack)
-        check_others(here, stack)
+        check_others(here, stack, others)
 
 
 def _combined(batch: Sequence[Example], lowers: int) -> list[Layer]:

@@ -1,6 +1,5 @@
 """Where the uppers of killed operations lie: in memory, since each kill is followed by syncing a new one."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -8,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.filesystems import scratch
 from tests.mounts import mount, unmount_or_detach
 
 
 @pytest.fixture(scope="session")
-def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    place = Path(os.path.realpath(tmp_path_factory.mktemp("memory")))
-    mount("tmpfs", place, "tmpfs")
-    try:
-        yield place
-    finally:
-        unmount_or_detach(place)
+def memory() -> Iterator[Path]:
+    with scratch() as place:
+        mount("tmpfs", place, "tmpfs")
+        try:
+            yield place
+        finally:
+            unmount_or_detach(place)
 
 
 @pytest.fixture

@@ -58,12 +58,14 @@ def check_every_kill(directory: Path, case: Case, form: Form, *, volatile: bool,
     Calls that change nothing are passed over unless *every_call*: a kill after them leaves what one before them does.
     """
     settings = Settings(redirect=True, metacopy=case.metacopy, volatile=volatile)
-    attempt = _Attempt(Stack.build(directory, form, settings, case.lowers), case)
+    stack = Stack.build(directory, form, settings, case.lowers)
+    attempt = _Attempt(stack, case)
     lowers = [snapshot(directory / f"lower{place}") for place in range(len(case.lowers))]
-    old, new, calls = attempt.undisturbed(every_call=every_call)
-    assert old != new, "the operation shows no effect, so the case tests nothing"
-    for call in calls:
-        attempt.killed(call, old, new)
+    with stack.acting():
+        old, new, calls = attempt.undisturbed(every_call=every_call)
+        assert old != new, "the operation shows no effect, so the case tests nothing"
+        for call in calls:
+            attempt.killed(call, old, new)
     assert [snapshot(directory / f"lower{place}") for place in range(len(case.lowers))] == lowers
     return len(calls)
 

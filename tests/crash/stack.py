@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.crash.view import View
-from tests.stacks import HardLink, Layer, Node, write
+from tests.stacks import Directory, File, HardLink, Layer, Node, write
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.lower import open_lower
 from unionfs.layer.open_upper import UpperOptions, open_upper
@@ -18,11 +18,12 @@ from unionfs.union.union import Settings, Union
 
 @dataclass(frozen=True)
 class Form:
-    """How an upper keeps its marks."""
+    """How an upper keeps its marks, and who uses it."""
 
     name: str
     options: UpperOptions
     long_names: bool = False
+    uid: int = 0
 
     def spell(self, name: str) -> bytes:
         """Give the name on disk; the whiteout of one with 255 bytes can't have a ``.wh.`` name."""
@@ -36,12 +37,27 @@ class Form:
         """Spell a whole path."""
         return path if path == "." else "/".join(self.spell(part).decode() for part in path.split("/"))
 
+    def node(self, node: Node) -> Node:
+        """Give *node* of a layer as it lies on disk: what an ordinary user unpacked says in an attribute whose it is."""
+        if isinstance(node, HardLink):
+            return HardLink(self.path(node.to))
+        if not self.uid:
+            return node
+        mine = dataclasses.replace(node, uid=self.uid, gid=self.uid)
+        if not isinstance(node, File | Directory):
+            return mine
+        kind = "dir" if isinstance(node, Directory) else "file"
+        shown = f"{node.uid}:{node.gid}:{node.mode:04o}:{kind}".encode()
+        mode = 0o755 if isinstance(node, Directory) else 0o644
+        return dataclasses.replace(mine, mode=mode, xattrs={**node.xattrs, "user.containers.override_stat": shown})
+
 
 DEVICE = Form("device", UpperOptions())
 PREFIX = Form("prefix", UpperOptions(prefix_whiteouts=True))
 ATTRIBUTE = Form("attribute", UpperOptions(prefix_whiteouts=True), long_names=True)
 USER = Form("user", UpperOptions(user_namespace=True))
-FORMS = {form.name: form for form in (DEVICE, PREFIX, ATTRIBUTE, USER)}
+ORDINARY = Form("ordinary", UpperOptions(), uid=65534)
+FORMS = {form.name: form for form in (DEVICE, PREFIX, ATTRIBUTE, USER, ORDINARY)}
 
 
 @dataclass(frozen=True)
@@ -57,10 +73,20 @@ class Stack:
     def build(cls, directory: Path, form: Form, settings: Settings, lowers: tuple[Layer, ...]) -> "Stack":
         """Write the lowers, topmost first."""
         for place, layer in enumerate(lowers):
-            write(directory / f"lower{place}", {form.path(path): _spelled(node, form) for path, node in layer.items()})
-        stack = cls(directory, form, settings, len(lowers))
-        stack.make_upper()
-        return stack
+            write(directory / f"lower{place}", {form.path(path): form.node(node) for path, node in layer.items()})
+        os.chown(directory, form.uid, form.uid)
+        return cls(directory, form, settings, len(lowers))
+
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        """Be the user who uses the stack."""
+        os.setegid(self.form.uid)
+        os.seteuid(self.form.uid)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
 
     @property
     def upper(self) -> Path:
@@ -106,7 +132,3 @@ class Stack:
         """Do *act* in a session of its own."""
         with self.opened() as view:
             act(view)
-
-
-def _spelled(node: Node, form: Form) -> Node:
-    return HardLink(form.path(node.to)) if isinstance(node, HardLink) else node

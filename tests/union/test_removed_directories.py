@@ -88,3 +88,19 @@ def test_a_directory_replaced_by_rename_is_a_removed_one(stack: Stack) -> None:
         assert kernel.union.getattr(number).mode & 0o7777 == 0o750
         assert kernel.union.getattr(number).nlink == 0
         assert kernel.names("d") == ["f"]
+
+
+@pytest.mark.parametrize("by", ["rmdir", "rename"])
+def test_the_number_of_a_removed_directory_is_not_given_away_while_it_is_known(stack: Stack, by: str) -> None:
+    """What came by its inode on disk would have another number here, until that directory is forgotten."""
+    with stack.opened() as kernel:
+        for turn in range(10):
+            kernel.mkdir("known")
+            kernel.mkdir("over")
+            if by == "rename":
+                kernel.rename("over", "known")
+            else:
+                kernel.rmdir("over")
+            kernel.rmdir("known")
+            made = kernel.mkdir(f"made{turn}")
+            assert made.ino == (stack.upper / f"made{turn}").stat().st_ino

@@ -106,6 +106,7 @@ class Removal:
         assert parent.upper is not None
         last = self._nodes.attributes(node)
         last.nlink = 0
+        self.hold(node)
         self._remove_directory(node, parent, name, whiteout=name in contents.lower)
         self.note_gone(node)
         parent.detach(name, node)
@@ -135,9 +136,18 @@ class Removal:
         return True
 
     @staticmethod
+    def hold(node: DirectoryInode) -> None:
+        """Open a directory that is about to be removed: while the kernel knows it nothing new has its number on disk.
+
+        Its descriptor is one of the bounded cache. Once that closes it, a new inode may get a spare number.
+        """
+        if node.upper is not None:
+            node.upper.fd()
+
+    @staticmethod
     def note_gone(node: DirectoryInode) -> None:
-        """Let go of what is open of a directory that was removed."""
-        for directory in (*([node.upper] if node.upper else ()), *node.lowers):
+        """Let go of what is open of the layers beneath a directory that was removed."""
+        for directory in node.lowers:
             directory.tree.descriptors.drop(directory)
 
 

@@ -148,6 +148,7 @@ class Renaming:
         assert node is not None
         if isinstance(over, DirectoryInode):
             self._clear_for(over)
+            self._removal.hold(over)
         last = self._nodes.attributes(over) if isinstance(over, DirectoryInode) else None
         if isinstance(over, Inode):
             self._replace_file(source, target, over)

@@ -38,7 +38,7 @@ class Form:
         return path if path == "." else "/".join(self.spell(part).decode() for part in path.split("/"))
 
     def node(self, node: Node) -> Node:
-        """Give *node* of a layer as it lies on disk: what an ordinary user unpacked says in an attribute whose it is."""
+        """Give *node* as it lies on disk: what an ordinary user unpacked says in an attribute whose it is."""
         if isinstance(node, HardLink):
             return HardLink(self.path(node.to))
         if not self.uid:

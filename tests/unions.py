@@ -4,6 +4,7 @@
 them, and can stop an operation at each blocking step.
 """
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -130,7 +131,7 @@ class Kernel:
         """Give the inode number of *path*. Raises FileNotFoundError."""
         shown = self.lookup(path)
         if shown is None:
-            raise FileNotFoundError(path)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return shown.ino
 
     def place(self, path: str) -> tuple[int, bytes]:

@@ -323,8 +323,8 @@ class Upper:
         """Let nothing beneath *directory* show through."""
         if self.abilities.namespace is not None:
             xattrs.set_(directory.path(), self.abilities.namespace + private_xattrs.OPAQUE, b"y")
-            return
-        self._touch(directory, whiteout.OPAQUE_MARKER)
+        elif not directory.has(whiteout.OPAQUE_MARKER):
+            self._touch(directory, whiteout.OPAQUE_MARKER)
 
     def set_mark(self, parent: Directory, name: bytes, mark: bytes, value: bytes) -> bool:
         """Set overlayfs's attribute *mark* of an entry; False where the upper can't keep it."""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tests.crash.cases import SOAK, every
 from tests.crash.killing import Act, Case, check_every_kill
-from tests.crash.stack import Form
+from tests.crash.stack import DEVICE, Form
 from tests.crash.view import Tree, View
+from tests.mounts import mount, unmount_or_detach
 from tests.stacks import Directory, File, HardLink, Layer
 from unionfs.linux.rename import RENAME_EXCHANGE
 from unionfs.union.union import Change
@@ -146,3 +147,20 @@ CASES = [
 @every(CASES)
 def test_a_rename_is_made_or_not_made(directory: Path, case: Case, form: Form, volatile: bool) -> None:
     assert check_every_kill(directory, case, form, volatile=volatile, every_call=SOAK) > 0
+
+
+def test_a_directory_that_a_kill_left_opaque_is_renamed_after_all(directory: Path) -> None:
+    """Where no attributes can be kept a marker file in it says so; ramfs keeps none."""
+    bare = directory / "bare"
+    bare.mkdir()
+    mount("ramfs", bare, "ramfs")
+    try:
+        case = Case(
+            name="opaque",
+            lowers=({"hidden": File(b"must never show again")},),
+            before=(lambda view: view.unlink("hidden"), lambda view: view.create("updir", 0o40750)),
+            act=_renamed("updir", "hidden"),
+        )
+        assert check_every_kill(bare, case, DEVICE, volatile=False, every_call=SOAK) > 1
+    finally:
+        unmount_or_detach(bare)

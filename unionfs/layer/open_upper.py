@@ -21,7 +21,8 @@ from unionfs.layer.lower import clone_or_same, open_directory
 from unionfs.layer.upper import Upper
 from unionfs.layer.workdir import Workdir, WorkdirError
 from unionfs.linux.files import descriptor_path, reopen, sync_file_system
-from unionfs.linux.resolve import CONFINED, openat2
+from unionfs.linux.mounts import mount_of
+from unionfs.linux.resolve import openat2
 
 _RETRY = 0.05
 
@@ -78,20 +79,21 @@ def open_upper(upper: bytes, workdir: bytes, descriptors: Descriptors, options: 
         WorkdirError: a mark in the workdir forbids it.
         OSError: one isn't a directory, or nothing can be written.
     """
-    fds = [open_directory(upper)]
-    locks: list[int] = []
-    try:
-        fds.append(open_directory(workdir))
-        _check_places(fds[0], fds[1])
-        for fd, path in zip(fds, (upper, workdir), strict=True):
-            locks.append(_lock(fd, path, options.patience))  # what is locked is let go if the next isn't
-        (upper_fd, work_fd), confined = _confine(fds[0], fds[1])
-        fds += [upper_fd, work_fd]
-        tree = Tree(descriptors, os.fstat(upper_fd).st_dev, position=-1, confined=confined)
-        root = Directory(tree, None, b"", os.dup(upper_fd))
-        work = Workdir(Directory(tree, None, b"", os.dup(work_fd)))
+    with contextlib.ExitStack() as passing, contextlib.ExitStack() as kept:
+        upper_fd = _closed_with(passing, open_directory(upper))
+        work_fd = _closed_with(passing, open_directory(workdir))
+        _check_places(upper_fd, work_fd)
+        locks = [
+            _closed_with(kept, _lock(fd, path, options.patience))
+            for fd, path in ((upper_fd, upper), (work_fd, workdir))
+        ]
+        (root_fd, work_root_fd), confined = _confine(upper_fd, work_fd)
+        tree = Tree(descriptors, os.fstat(root_fd).st_dev, position=-1, confined=confined)
+        root = Directory(tree, None, b"", _closed_with(kept, root_fd))
+        work = Workdir(Directory(tree, None, b"", _closed_with(kept, work_root_fd)))
+        _check_mount(root_fd, work_root_fd)
         with _naming(upper):
-            _check_writable(upper_fd)
+            _check_writable(root_fd)
         with _naming(workdir):
             work.prepare(take_over_volatile=options.take_over_volatile)
             abilities = probe(
@@ -107,14 +109,13 @@ def open_upper(upper: bytes, workdir: bytes, descriptors: Descriptors, options: 
         links.load()
         if options.volatile:
             work.mark_volatile()
-    except BaseException:
-        for lock in locks:
-            os.close(lock)
-        raise
-    finally:
-        for fd in set(fds):
-            os.close(fd)
+        kept.pop_all()
     return OpenedUpper(Upper(root, work, links, abilities), locks, options)
+
+
+def _closed_with(stack: contextlib.ExitStack, fd: int) -> int:
+    stack.callback(os.close, fd)
+    return fd
 
 
 @contextlib.contextmanager
@@ -160,28 +161,40 @@ def _check_places(upper_fd: int, work_fd: int) -> None:
         raise UpperError(errno.EXDEV, "upperdir and workdir must be on the same file system")
 
 
+def _check_mount(upper_fd: int, work_fd: int) -> None:
+    """Refuse two mounts of one file system, between which nothing can be renamed."""
+    if mount_of(upper_fd) != mount_of(work_fd):
+        raise UpperError(errno.EXDEV, "upperdir and workdir must be on the same mount, not on two of one file system")
+
+
 def _confine(upper_fd: int, work_fd: int) -> tuple[tuple[int, int], bool]:
     """Open both in one private clone of their mount, where allowed: renames between two clones would fail."""
     upper, work = _real_path(upper_fd), _real_path(work_fd)
     common = os.path.commonpath([upper, work])
     fd, confined = clone_or_same(open_directory(common), read_only=False)
     try:
-        if confined:
-            flags = os.O_PATH | os.O_DIRECTORY
-            opened = tuple(openat2(fd, os.path.relpath(path, common), flags, 0, CONFINED) for path in (upper, work))
-            if all(
-                os.path.samestat(os.fstat(a), os.fstat(b)) for a, b in zip(opened, (upper_fd, work_fd), strict=True)
-            ):
-                return (opened[0], opened[1]), True
-            for stray in opened:
-                os.close(stray)
-    except OSError as error:
-        # A mount of its own between the common directory and one of them: the clone doesn't hold it.
-        if error.errno not in (errno.ENOENT, errno.EXDEV, errno.ENOTDIR):
-            raise
+        found = _reopen_in(fd, common, {upper: upper_fd, work: work_fd}) if confined else None
     finally:
         os.close(fd)
-    return (os.dup(upper_fd), os.dup(work_fd)), False
+    return (found, True) if found else ((os.dup(upper_fd), os.dup(work_fd)), False)
+
+
+def _reopen_in(clone: int, common: bytes, wanted: dict[bytes, int]) -> tuple[int, int] | None:
+    """Open both directories in the *clone* of *common*; None where it doesn't hold them, as beneath another mount."""
+    with contextlib.ExitStack() as opened:
+        try:
+            upper, work = (
+                _closed_with(opened, openat2(clone, os.path.relpath(path, common), os.O_PATH | os.O_DIRECTORY))
+                for path in wanted
+            )
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.EXDEV, errno.ENOTDIR):
+                raise
+            return None
+        if all(os.path.samestat(os.fstat(a), os.fstat(b)) for a, b in zip((upper, work), wanted.values(), strict=True)):
+            opened.pop_all()
+            return upper, work
+    return None
 
 
 def _lock(fd: int, path: bytes, patience: float) -> int:

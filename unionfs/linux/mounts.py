@@ -1,6 +1,7 @@
 """The mount calls: private clones of a mount, and unmounting."""
 
 import ctypes
+import errno
 import os
 
 from unionfs.linux.libc import AT_EMPTY_PATH, LIBC, check, system_call
@@ -53,6 +54,19 @@ def set_mount_attributes(tree_fd: int, *, set_: int = 0, clear: int = 0) -> None
         ctypes.byref(attributes),
         ctypes.sizeof(attributes),
     )
+
+
+def mount_of(fd: int) -> int:
+    """Give the number of the mount that *fd* was opened in.
+
+    Raises:
+        OSError: /proc isn't there.
+    """
+    with open(f"/proc/self/fdinfo/{fd}", "rb") as lines:
+        for line in lines:
+            if line.startswith(b"mnt_id:"):
+                return int(line.split()[1])
+    raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
 
 
 def umount2(path: bytes, flags: int = 0) -> None:

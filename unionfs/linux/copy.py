@@ -50,15 +50,22 @@ def _next_data(source: int, position: int, size: int) -> tuple[int, int]:
 
 def _copy_range(source: int, target: int, start: int, end: int) -> None:
     while start < end:
-        try:
-            copied = os.copy_file_range(source, target, end - start, start, start)
-        except OSError as error:
-            if error.errno not in _UNSUPPORTED:
-                raise
+        copied = _copy_in_kernel(source, target, start, end)
+        if copied == 0:
             copied = _copy_through_memory(source, target, start, min(_PIECE, end - start))
         if copied == 0:
             return
         start += copied
+
+
+def _copy_in_kernel(source: int, target: int, start: int, end: int) -> int:
+    """Give how much was copied; 0 where the kernel can't, or says 0 of a file that has more (until Linux 5.19)."""
+    try:
+        return os.copy_file_range(source, target, end - start, start, start)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+        return 0
 
 
 def _copy_through_memory(source: int, target: int, start: int, size: int) -> int:

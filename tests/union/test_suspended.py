@@ -228,6 +228,20 @@ def test_a_name_found_meanwhile_belongs_to_the_same_file(stack: Stack) -> None:
         assert kernel.read("linked/y") == b"Linked"
 
 
+def test_a_name_found_meanwhile_of_a_file_that_lost_the_known_one_is_the_one_it_gets(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "stack", [{"a/x": File(b"linked"), "b/y": HardLink("a/x")}], EVERYTHING)
+    with stack.opened() as kernel:
+        number = kernel.number("a/x")
+        kernel.unlink("a/x")
+        copying = UnderWay(kernel.union.write(number, 0, b"L", keep_set_id=True))
+        assert kernel.number("b/y") == number
+        copying.finish()
+        assert kernel.read("b/y") == b"Linked"
+        assert kernel.stat("b/y").nlink == 1
+        assert (stack.upper / "b/y").read_bytes() == b"Linked"
+        assert seen_again(stack, kernel) == {"b/y": b"Linked"}
+
+
 @pytest.mark.parametrize("start", STARTS)
 def test_a_failure_lets_those_who_wait_go_on(stack: Stack, start: Callable[[Kernel, str], UnderWay]) -> None:
     with stack.opened() as kernel:

@@ -196,6 +196,9 @@ class CopyUp:
         """
         parent, name, key = node.parent, node.name, node.link_key
         if key is not None:
+            if parent is not None:
+                # It may be known by another name than before its content was copied.
+                self.directory(parent)
             self._upper.links.adopt(key, staged, node.lower_links)
             if parent is not None:
                 self.link_at_lower_name(node, parent, name)

@@ -14,6 +14,7 @@ from unionfs.layer import private_xattrs as names
 from unionfs.layer.directory import Directory
 from unionfs.layer.whiteout import PREFIX
 from unionfs.linux import xattrs
+from unionfs.linux.ids import MappedIds, mapped_ids
 from unionfs.linux.rename import RENAME_EXCHANGE, RENAME_WHITEOUT, renameat2
 
 _REFUSALS = (errno.EPERM, errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -34,6 +35,7 @@ class Abilities:
     ``namespace``: the prefix of overlayfs's attributes that may be written, or None. ``owners``: ids can be set, so
     that nothing has to be kept in ``override_stat``. ``devices``: device nodes can be made. ``exchange``: that flag of
     renameat2 works; the one that leaves a whiteout does where ``whiteouts`` is DEVICE, since no other way is as safe.
+    ``ids``: those that exist in the user namespace, None for all.
     """
 
     namespace: bytes | None
@@ -42,6 +44,7 @@ class Abilities:
     owners: bool
     devices: bool
     exchange: bool
+    ids: MappedIds | None = None
 
 
 def probe(work: Directory, *, user_namespace: bool, prefix_whiteouts: bool) -> Abilities:
@@ -53,6 +56,7 @@ def probe(work: Directory, *, user_namespace: bool, prefix_whiteouts: bool) -> A
         OSError: nothing can be written there at all.
     """
     fd, name, other = work.fd(), b"#probe", b"#probe2"
+    ids = mapped_ids()
     for leftover in (name, other):
         _unlink_if_there(fd, leftover)
     os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=fd))
@@ -60,7 +64,7 @@ def probe(work: Directory, *, user_namespace: bool, prefix_whiteouts: bool) -> A
         path = work.path(name)
         trusted = not user_namespace and _works(lambda: xattrs.set_(path, names.TRUSTED + b"probe", b"y"))
         user = _works(lambda: xattrs.set_(path, names.USER + b"probe", b"y"))
-        owners = _works(lambda: os.chown(name, 1, 1, dir_fd=fd, follow_symlinks=False))
+        owners = _can_give_away(fd, name, (1, 1) if ids is None else ids.another())
         exchange = _can_exchange(fd, name, other)
         rename_whiteout = _works(lambda: renameat2(fd, name, fd, other, RENAME_WHITEOUT))
         devices = _can_make(fd, b"#probe3", os.makedev(1, 3))
@@ -76,6 +80,7 @@ def probe(work: Directory, *, user_namespace: bool, prefix_whiteouts: bool) -> A
         owners=owners,
         devices=devices,
         exchange=exchange,
+        ids=ids,
     )
 
 
@@ -91,6 +96,10 @@ def _whiteout_form(fd: int, *, device: bool) -> WhiteoutForm:
         return WhiteoutForm.ATTRIBUTE
     os.unlink(name, dir_fd=fd)
     return WhiteoutForm.PREFIX
+
+
+def _can_give_away(fd: int, name: bytes, owner: tuple[int, int] | None) -> bool:
+    return owner is not None and _works(lambda: os.chown(name, *owner, dir_fd=fd, follow_symlinks=False))
 
 
 def _can_exchange(fd: int, name: bytes, other: bytes) -> bool:

@@ -32,6 +32,11 @@ class Metadata:
         self._uid = os.geteuid()
         self._gid = os.getegid()
 
+    @property
+    def may_record(self) -> bool:
+        """Whether there are owners or devices that can only be kept in ``override_stat``."""
+        return not (self._abilities.owners and self._abilities.devices) or self._abilities.ids is not None
+
     def is_natural(self, wanted: Ownership, *, inherited_gid: int | None = None) -> bool:
         """Tell whether an entry that this process just makes shows *wanted* by itself.
 
@@ -50,7 +55,7 @@ class Metadata:
 
     def disk_mode(self, wanted: Ownership) -> int:
         """Give the permission bits that the entry itself gets."""
-        if self._abilities.owners:
+        if self.is_real(wanted):
             return wanted.permissions
         needed = _OWN_DIRECTORY if stat.S_ISDIR(wanted.type_bits) else _OWN_FILE
         return wanted.permissions & 0o1777 | needed
@@ -59,15 +64,21 @@ class Metadata:
         """Give the type of the entry itself: an empty regular file stands for what can't be made or owned."""
         if wanted.type_bits in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
             return wanted.type_bits
-        if wanted.type_bits in (stat.S_IFCHR, stat.S_IFBLK):
-            possible = self._abilities.devices
-        else:
-            possible = self._abilities.owners or self.is_natural(wanted)
-        if possible:
+        can_be_made = self._abilities.devices or wanted.type_bits not in (stat.S_IFCHR, stat.S_IFBLK)
+        if can_be_made and (self._can_own(wanted) or self.is_natural(wanted)):
             return wanted.type_bits
-        if self._abilities.owners or not self._abilities.user_xattrs:
+        if not self._abilities.user_xattrs:
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
         return stat.S_IFREG
+
+    def _can_own(self, wanted: Ownership) -> bool:
+        """Tell whether an entry can be given the owner *wanted*, who may not exist in this user namespace."""
+        ids = self._abilities.ids
+        return self._abilities.owners and (ids is None or ids.has(wanted.uid, wanted.gid))
+
+    def is_real(self, wanted: Ownership) -> bool:
+        """Tell whether the entry itself is to be as *wanted*, with nothing in ``override_stat``."""
+        return self._can_own(wanted) and self.disk_type(wanted) == wanted.type_bits
 
     def give(self, directory: Directory, name: bytes, wanted: Ownership) -> None:
         """Make the entry *name*, made by this process, show *wanted*.
@@ -76,7 +87,7 @@ class Metadata:
             OSError: EPERM or EINVAL where neither the owner nor ``override_stat`` can be kept.
         """
         fd = directory.fd()
-        if self._abilities.owners:
+        if self.is_real(wanted):
             found = directory.status(name)
             if (found.st_uid, found.st_gid) != (wanted.uid, wanted.gid):
                 os.chown(name, wanted.uid, wanted.gid, dir_fd=fd, follow_symlinks=False)
@@ -120,15 +131,20 @@ class Metadata:
         """
         if chown and not chmod and not shown.is_directory:
             wanted = wanted._replace(permissions=without_set_id(wanted.permissions))
-        if not self._abilities.owners and stat.S_IFMT(directory.status(name).st_mode) in _WITH_ATTRIBUTES:
+        if not self.is_real(wanted) and stat.S_IFMT(directory.status(name).st_mode) in _WITH_ATTRIBUTES:
             self._override(directory, name, wanted)
-        elif directory.xattr(name, private_xattrs.OVERRIDE_STAT) is not None:
+        elif self.is_recorded(directory, name):
             self._become_real(directory, name, shown, wanted)
         else:
             if chown:
                 os.chown(name, wanted.uid, wanted.gid, dir_fd=directory.fd(), follow_symlinks=False)
             if chmod:
                 set_permissions(directory, name, wanted.permissions)
+
+    @staticmethod
+    def is_recorded(directory: Directory, name: bytes) -> bool:
+        """Tell whether ``override_stat`` says what the entry shows."""
+        return directory.xattr(name, private_xattrs.OVERRIDE_STAT) is not None
 
     def _become_real(self, directory: Directory, name: bytes, shown: Attributes, wanted: Ownership) -> None:
         """Turn an entry that showed ``override_stat`` into one with that owner, where its type allows it."""

@@ -136,11 +136,13 @@ class Plain:
 
     def _make_owner_real(self, directory: Directory, name: bytes, marks: Marks) -> None:
         """Give the entry the owner that it shows, where owners can be set; otherwise the attribute has to stay."""
-        if marks.ownership is None or not self._upper.abilities.owners:
+        if marks.ownership is None:
             return
         status = directory.status(name)
         shown = Attributes(status)
         marks.ownership.apply(shown)
+        if not self._upper.metadata.is_real(Ownership.of(shown)):
+            return
         if shown.type_bits != stat.S_IFMT(status.st_mode):
             self._make_real(directory, name, status, Ownership.of(shown))
             return

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from unionfs.layer import acl
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.metadata import set_times
-from unionfs.layer.ownership import Ownership
 from unionfs.layer.private_xattrs import escape, unescape
 from unionfs.layer.upper import Upper
 from unionfs.linux import xattrs
@@ -80,7 +79,7 @@ class Changes:
     def _change_ownership(self, node: AnyInode, change: Change) -> None:
         assert self._upper is not None
         shown = self._nodes.attributes(node)
-        wanted = Ownership.of(shown)
+        wanted = self._nodes.ownership(node)
         if change.mode is not None:
             wanted = wanted._replace(permissions=stat.S_IMODE(change.mode))
         if change.uid is not None:
@@ -93,7 +92,7 @@ class Changes:
 
     def _read_ownership_again(self, node: AnyInode) -> None:
         assert self._upper is not None
-        if node.ownership is not None or not self._upper.abilities.owners:
+        if node.ownership is not None or self._upper.metadata.may_record:
             node.ownership = node.place.directory.marks(node.place.name).ownership
 
     # Extended attributes.
@@ -132,7 +131,7 @@ class Changes:
         self._check_flags(node, on_disk, flags)
         upper = yield from self._writable(node)
         xattrs.set_(node.place.directory.path(node.place.name), on_disk, value)
-        if name == acl.ACCESS and not upper.abilities.owners:
+        if name == acl.ACCESS and (node.ownership is not None or upper.metadata.may_record):
             self._follow_acl(node, value)
 
     @staticmethod
@@ -149,7 +148,7 @@ class Changes:
     def _follow_acl(self, node: AnyInode, value: bytes) -> None:
         """Show the permission bits that the access list says, where they are kept in an attribute (acl(5))."""
         assert self._upper is not None
-        wanted = Ownership.of(self._nodes.attributes(node))
+        wanted = self._nodes.ownership(node)
         wanted = wanted._replace(permissions=wanted.permissions & 0o7000 | acl.permissions(value))
         self._upper.metadata.give(*node.place, wanted)
         self._read_ownership_again(node)

@@ -76,10 +76,11 @@ class CopyUp:
         if node.removed is not None or parent is None or parent.upper is None:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         shown = self._nodes.attributes(node)
-        staged = self._upper.stage(New(Ownership.of(shown)))
+        owned = self._nodes.ownership(node)
+        staged = self._upper.stage(New(owned))
         with self._upper.discarding(staged):
             self._upper.metadata.copy_xattrs(*node.place, self._upper.work, staged)
-            self._restore_mode(staged, shown)
+            self._restore_mode(staged, owned)
             set_times(self._upper.work, staged, shown.atime_ns, shown.mtime_ns)
             status = self._upper.work.status(staged)
             self._put(staged, parent, node.name, is_directory=True)
@@ -88,9 +89,9 @@ class CopyUp:
         self._note(parent, node.name, shown.mode, status.st_ino)
         node.ownership = node.upper.marks().ownership
 
-    def _restore_mode(self, staged: bytes, shown: Attributes) -> None:
+    def _restore_mode(self, staged: bytes, owned: Ownership) -> None:
         """Set the permissions again: an access list that was copied over them counts as a change."""
-        self._upper.metadata.give(self._upper.work, staged, Ownership.of(shown))
+        self._upper.metadata.give(self._upper.work, staged, owned)
 
     def _put(self, staged: bytes, parent: DirectoryInode, name: bytes, *, is_directory: bool) -> None:
         assert parent.upper is not None
@@ -111,7 +112,7 @@ class CopyUp:
         if not shown.is_regular or shown.size == 0:
             content = True
         target = os.readlink(node.place.name, dir_fd=node.place.directory.fd()) if stat.S_ISLNK(shown.mode) else b""
-        staged = self._upper.stage(New(Ownership.of(shown), target))
+        staged = self._upper.stage(New(self._nodes.ownership(node), target))
         with _held_back(node):
             try:
                 if shown.is_regular and content:
@@ -162,7 +163,7 @@ class CopyUp:
             self._mark_metacopy(staged, shown)
         upper.metadata.copy_xattrs(*node.place, work, staged)
         if node.type_bits != stat.S_IFLNK:
-            self._restore_mode(staged, shown)
+            self._restore_mode(staged, self._nodes.ownership(node))
         key = self._link_key(node)
         upper.set_mark(work, staged, private_xattrs.ORIGIN, Origin(node.number, key, node.lower_links).text())
         set_times(work, staged, shown.atime_ns, shown.mtime_ns)

@@ -105,21 +105,21 @@ class Creation:
             node: AnyInode = DirectoryInode(number, real, parent.upper.child(name), (), parent.lower_path + b"/" + name)
         else:
             node = Inode(number, real, Place(parent.upper, name), stat.S_IFMT(mode), in_upper=True)
-        if not self._upper.abilities.owners:
+        if self._upper.metadata.may_record:
             node.ownership = parent.upper.marks(name).ownership
         table.add(node)
         return node
 
     def _ownership(self, parent: DirectoryInode, mode: int, caller: Caller, rdev: int) -> Ownership:
         """Give what the new entry shows: a set-group-ID directory hands down its group (inode(7))."""
-        shown = self._nodes.attributes(parent)
+        inherited = self._nodes.ownership(parent)
         gid, permissions = caller.gid, stat.S_IMODE(mode)
         if stat.S_ISLNK(mode):
             permissions = 0o777
         elif caller.umask and not self._has_default_acl(parent):
             permissions &= ~caller.umask
-        if shown.mode & stat.S_ISGID:
-            gid = shown.gid
+        if inherited.permissions & stat.S_ISGID:
+            gid = inherited.gid
             if stat.S_ISDIR(mode):
                 permissions |= stat.S_ISGID
         return Ownership(caller.uid, gid, permissions, stat.S_IFMT(mode), rdev)

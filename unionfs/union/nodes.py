@@ -12,7 +12,9 @@ from unionfs.layer.attributes import Attributes
 from unionfs.layer.directory import Directory
 from unionfs.layer.entry import Entry, Kind
 from unionfs.layer.marks import NO_MARKS, Marks
+from unionfs.layer.ownership import Ownership
 from unionfs.layer.upper import Upper
+from unionfs.linux.ids import mapped_ids
 from unionfs.union.contents import Contents
 from unionfs.union.inode import AnyInode, DirectoryInode, Identity, Inode, Place
 from unionfs.union.lowers import Lowers
@@ -36,6 +38,7 @@ class Nodes:
         self.lowers = lowers
         self.files = files
         self.table = InodeTable()
+        self._ids = mapped_ids()
         self.root = self._make_root()
 
     def _make_root(self) -> DirectoryInode:
@@ -257,11 +260,30 @@ class Nodes:
         Raises:
             OSError: what reaching it in its layer gives.
         """
+        shown = self._attributes(node)
+        self._squash(shown)
+        return shown
+
+    def _squash(self, shown: Attributes) -> None:
+        """Let an owner that doesn't exist in this user namespace be the daemon's own, who gets no set-id program so."""
+        if self._ids is None or self._ids.has(shown.uid, shown.gid):
+            return
+        shown.uid, shown.gid = self._ids.shown_uid(shown.uid), self._ids.shown_gid(shown.gid)
+        if not shown.is_directory:
+            shown.mode &= ~(stat.S_ISUID | stat.S_ISGID)
+
+    def ownership(self, node: AnyInode) -> Ownership:
+        """Give what a copy of *node* keeps: a recorded owner even if it doesn't exist in this user namespace.
+
+        Raises:
+            OSError: what reaching it in its layer gives.
+        """
+        return Ownership.of(self._attributes(node))
+
+    def _attributes(self, node: AnyInode) -> Attributes:
         if isinstance(node, DirectoryInode):
             return self._directory_attributes(node)
-        shown = Attributes(node.place.directory.status(node.place.name))
-        if node.ownership is not None:
-            node.ownership.apply(shown)
+        shown = self._on_disk(node)
         if shown.type_bits != node.type_bits:
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
         if node.content is not None:
@@ -273,13 +295,20 @@ class Nodes:
     def _directory_attributes(self, node: DirectoryInode) -> Attributes:
         if node.removed is not None:
             return node.removed
-        shown = Attributes(node.place.directory.status())
-        if node.ownership is not None:
-            node.ownership.apply(shown)
+        shown = self._on_disk(node)
         shown.ino = node.number
         if node.is_merged:
             # As overlayfs shows it: the sub-directories of several layers aren't counted.
             shown.nlink = 1
+        return shown
+
+    def _on_disk(self, node: AnyInode) -> Attributes:
+        """Give the attributes as the layer has them, by itself or in a record."""
+        shown = Attributes(node.place.directory.status(node.place.name))
+        if node.ownership is not None:
+            node.ownership.apply(shown)
+        else:
+            self._squash(shown)
         return shown
 
     def link_count(self, node: Inode, on_disk: int) -> int:

@@ -23,9 +23,14 @@ OWN_MARKS = {"user.overlay.private": b"5", "user.fuseoverlayfs.private": b"6"}
 READ_BY_US_ALONE = "overlayfs without userxattr knows trusted.overlay alone"
 
 
-@row(on=UNIONS, bottom={"f": File(xattrs=MARKS), "d": Directory(xattrs=MARKS)}, top={"other": File()})
+@row(
+    on=UNIONS,
+    bottom={"f": File(xattrs=MARKS), "d": Directory(xattrs=MARKS), "m/x": File()},
+    middle={"m": Directory(xattrs=MARKS), "m/f": File(xattrs=MARKS)},
+    top={"m": Directory(xattrs=MARKS), "m/y": File()},
+)
 def test_a_layers_own_marks_are_neither_listed_nor_read(place: Place) -> None:
-    for name in ("f", "d"):
+    for name in ("f", "d", "m", "m/f"):
         assert sorted(os.listxattr(place / name)) == ["trusted.overlayfsrz", "user.k"]
         assert errno_of(os.getxattr, place / name, "trusted.overlay.private") == ENODATA
         assert os.getxattr(place / name, "trusted.overlayfsrz") == b"3"

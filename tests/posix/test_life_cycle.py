@@ -283,6 +283,15 @@ def test_a_volatile_mount_is_marked_while_it_lasts(place: Place) -> None:
     assert (place.upper / "f").read_bytes() == b"y"
 
 
+@row(on=OURS)
+def test_an_upper_is_not_covered_by_its_own_mount(filesystem: FileSystem) -> None:
+    """Overlayfs allows it; here the directory would be reached through the mount that it serves."""
+    with scratch() as directory:
+        write(directory, {"low/f": File(), **SPARE})
+        assert refusal(filesystem, _layers(directory), directory / "up")
+        assert refusal(filesystem, _layers(directory), directory / "work")
+
+
 @row(on=UNIONS)
 def test_a_mountpoint_is_a_directory_that_is_there(filesystem: FileSystem) -> None:
     with scratch() as directory:

@@ -16,7 +16,7 @@ import pytest
 from tests.posix import aio
 from tests.posix.place import Place
 from tests.posix.processes import in_child
-from tests.posix.table import errno_of, row
+from tests.posix.table import UNIONS, errno_of, row
 from tests.stacks import Directory, File
 
 MIB = 1 << 20
@@ -227,3 +227,11 @@ def test_times_follow_reading_and_writing(place: Place) -> None:
     after = (place / "f").stat()
     assert after.st_mtime_ns > before.st_mtime_ns
     assert after.st_ctime_ns >= before.st_ctime_ns
+
+
+@row(bottom={"f": File(b"content")}, middle={"d/f": File(b"content")}, on=UNIONS)
+def test_reading_leaves_the_access_times_of_lower_files(place: Place) -> None:
+    lowers = (place.lowers["bottom"] / "f", place.lowers["middle"] / "d/f")
+    before = [lower.stat().st_atime_ns for lower in lowers]
+    assert (place / "f").read_bytes() == (place / "d/f").read_bytes() == b"content"
+    assert [lower.stat().st_atime_ns for lower in lowers] == before

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean
+.PHONY: help demo test memory lint format clean
 
 VENV := .venv/bin
 PYTEST_ARGS ?=
@@ -13,6 +13,10 @@ demo: ## build an image, unpack and mount it, change it, throw the change away
 
 test: lint ## all checks: style, types and tests (PYTEST_ARGS chooses tests)
 	$(VENV)/pytest $(PYTEST_ARGS)
+
+memory: ## measure what a daemon needs for a million files (takes minutes)
+	@tools/setup.sh demo
+	$(VENV)/python -m tools.memory
 
 lint: ## style and types alone
 	@tools/setup.sh test

@@ -1,6 +1,5 @@
 """What a row of the table declares: its layers, where it runs, and the outcomes where file systems differ."""
 
-import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -90,8 +89,3 @@ def errno_of(call: Callable[..., object], /, *arguments: object, **keywords: obj
             raise
         return error.errno
     return 0
-
-
-def name_of(number: object) -> object:
-    """Return an errno's name, for messages."""
-    return errno.errorcode.get(number, number) if isinstance(number, int) else number

@@ -1,12 +1,14 @@
 """``unionfs mount``: the command line, read with the standard library alone so that it starts at once."""
 
 import os
+import sys
 from collections.abc import Sequence
 from functools import partial
 
 from unionfs.cli.arguments import Parser, UsageError
 from unionfs.cli.layer_options import LOWER, UPPER, WORK, add_layer_options, settings_of
 from unionfs.cli.report import escape
+from unionfs.linux.ids import mapped_ids
 from unionfs.mount import session, table
 from unionfs.mount.options import MountOptions, parse_settings
 from unionfs.mount.session import ProcessOptions, Stack
@@ -47,7 +49,15 @@ def main(arguments: Sequence[str]) -> int:
         debug=given.debug,
     )
     options = parse_settings(settings_of(given.settings))
+    _warn_of_one_id()
     return session.run(os.fsencode(given.mountpoint), options, process, partial(_open_stack, transport=given.transport))
+
+
+def _warn_of_one_id() -> None:
+    """Say why no owners are told apart, in a user namespace that maps one id alone."""
+    ids = mapped_ids()
+    if ids is not None and ids.is_one:
+        print("unionfs: this user namespace has one id only: everything is shown as owned by it", file=sys.stderr)
 
 
 def _open_stack(options: MountOptions, transport: str) -> Stack:

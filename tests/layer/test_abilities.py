@@ -33,6 +33,7 @@ def test_root_on_an_ordinary_file_system_can_do_all(work: Directory) -> None:
     assert found.owners
     assert found.devices
     assert found.exchange
+    assert found.noreplace
     assert os.listdir(work.path()) == []
 
 
@@ -64,6 +65,7 @@ def test_a_file_system_without_flags_of_rename_has_prefixed_whiteouts(
     monkeypatch.setattr(rename, "_renameat2", without_flags)
     found = probe(work, user_namespace=False, prefix_whiteouts=False)
     assert not found.exchange
+    assert not found.noreplace
     assert found.whiteouts is WhiteoutForm.PREFIX
     assert os.listdir(work.path()) == []
 

@@ -4,6 +4,7 @@ In between the kernel forgets what it knows, and the stack is closed and opened 
 read and written too. Each sequence is named by its seed, so that a failure can be run again.
 """
 
+import ctypes
 import errno
 import os
 import random
@@ -18,6 +19,7 @@ from tests.posix.syscalls import renameat2
 from tests.stacks import OPAQUE, WHITEOUT, Directory, File, HardLink, Layer, Symlink, merged, write
 from tests.unions import EVERYTHING, Kernel, Stack
 from unionfs.layer.open_upper import UpperOptions
+from unionfs.linux import rename as calls
 from unionfs.linux.rename import RENAME_EXCHANGE, RENAME_NOREPLACE
 
 LOWERS: list[Layer] = [
@@ -87,8 +89,8 @@ class Actor:
         arguments, on_union, on_reference = act(self)
         self.log.append(f"{act.__name__} {arguments}")
         done = outcome(on_union)
-        if done == errno.EXDEV:
-            # A directory of the layers beneath, where redirects aren't written.
+        if done == errno.EXDEV or (done == errno.EINVAL and arguments[-1:] == (RENAME_EXCHANGE,)):
+            # A directory of the layers beneath, where redirects aren't written; an exchange where there is none.
             return
         wanted = outcome(on_reference)
         if isinstance(done, int) and isinstance(wanted, int) and act in {rename, rename_within}:
@@ -119,7 +121,7 @@ def shown(kernel: Kernel) -> dict[str, tuple[object, ...]]:
     }
 
 
-Act = tuple[object, Callable[[], object], Callable[[], object]]
+Act = tuple[tuple[object, ...], Callable[[], object], Callable[[], object]]
 
 
 def create(actor: Actor) -> Act:
@@ -140,7 +142,7 @@ def make_directory(actor: Actor) -> Act:
     def on_union() -> None:
         actor.kernel.mkdir(path, 0o751)
 
-    return path, on_union, lambda: os.mkdir(actor.reference.root / path, 0o751)
+    return (path,), on_union, lambda: os.mkdir(actor.reference.root / path, 0o751)
 
 
 def make_symlink(actor: Actor) -> Act:
@@ -149,7 +151,7 @@ def make_symlink(actor: Actor) -> Act:
     def on_union() -> None:
         actor.kernel.create(path, stat.S_IFLNK | 0o777, target=b"to")
 
-    return path, on_union, lambda: os.symlink("to", actor.reference.root / path)
+    return (path,), on_union, lambda: os.symlink("to", actor.reference.root / path)
 
 
 def regular(actor: Actor, path: str) -> int:
@@ -238,7 +240,7 @@ def unlink(actor: Actor) -> Act:
     def on_union() -> None:
         actor.kernel.unlink(path)
 
-    return path, on_union, lambda: os.unlink(actor.reference.root / path)
+    return (path,), on_union, lambda: os.unlink(actor.reference.root / path)
 
 
 def remove_directory(actor: Actor) -> Act:
@@ -247,7 +249,7 @@ def remove_directory(actor: Actor) -> Act:
     def on_union() -> None:
         actor.kernel.rmdir(path)
 
-    return path, on_union, lambda: os.rmdir(actor.reference.root / path)
+    return (path,), on_union, lambda: os.rmdir(actor.reference.root / path)
 
 
 def rename(actor: Actor) -> Act:
@@ -283,7 +285,7 @@ def open_file(actor: Actor) -> Act:
     def on_reference() -> None:
         actor.held.append((*found, os.open(actor.reference.root / path, os.O_RDWR | os.O_NOFOLLOW)))  # type: ignore[arg-type]
 
-    return path, lambda: found.append(regular(actor, path)), on_reference
+    return (path,), lambda: found.append(regular(actor, path)), on_reference
 
 
 def use_open_file(actor: Actor) -> Act:
@@ -315,13 +317,27 @@ FORMS = {
     "plain": (UpperOptions(), replace(EVERYTHING, redirect=False, metacopy=False)),
     "prefix": (UpperOptions(prefix_whiteouts=True), EVERYTHING),
     "user": (UpperOptions(user_namespace=True), replace(EVERYTHING, open_files=16)),
+    "no flags of rename": (UpperOptions(), EVERYTHING),
 }
+
+
+PLAIN = calls._renameat2
+
+
+def without_flags(source_fd: int, source: bytes, target_fd: int, target: bytes, flags: int) -> int:
+    """Rename as NFS does, and a file system in user space that knows no flags."""
+    if flags:
+        ctypes.set_errno(errno.EINVAL)
+        return -1
+    return int(PLAIN(source_fd, source, target_fd, target, flags))
 
 
 @pytest.mark.parametrize("seed", range(25))
 @pytest.mark.parametrize("form", FORMS)
-def test_both_end_alike(memory: Path, form: str, seed: int) -> None:
+def test_both_end_alike(memory: Path, monkeypatch: pytest.MonkeyPatch, form: str, seed: int) -> None:
     options, settings = FORMS[form]
+    if form == "no flags of rename":
+        monkeypatch.setattr(calls, "_renameat2", without_flags)
     stack = Stack(memory / "stack", LOWERS, settings, options)
     reference = Reference(memory / "plain")
     write(reference.root, merged(list(reversed(LOWERS))))

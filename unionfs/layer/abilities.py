@@ -15,7 +15,7 @@ from unionfs.layer.directory import Directory
 from unionfs.layer.whiteout import PREFIX
 from unionfs.linux import xattrs
 from unionfs.linux.ids import MappedIds, mapped_ids
-from unionfs.linux.rename import RENAME_EXCHANGE, RENAME_WHITEOUT, renameat2
+from unionfs.linux.rename import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, renameat2
 
 _REFUSALS = (errno.EPERM, errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -34,7 +34,8 @@ class Abilities:
 
     ``namespace``: the prefix of overlayfs's attributes that may be written, or None. ``owners``: ids can be set, so
     that nothing has to be kept in ``override_stat``. ``devices``: device nodes can be made. ``exchange``: that flag of
-    renameat2 works; the one that leaves a whiteout does where ``whiteouts`` is DEVICE, since no other way is as safe.
+    renameat2 works, ``noreplace``: this one does (NFS has neither); the one that leaves a whiteout does where
+    ``whiteouts`` is DEVICE, since no other way is as safe.
     ``ids``: those that exist in the user namespace, None for all.
     """
 
@@ -44,6 +45,7 @@ class Abilities:
     owners: bool
     devices: bool
     exchange: bool
+    noreplace: bool
     ids: MappedIds | None = None
 
 
@@ -66,6 +68,7 @@ def probe(work: Directory, *, user_namespace: bool, prefix_whiteouts: bool) -> A
         user = _works(lambda: xattrs.set_(path, names.USER + b"probe", b"y"))
         owners = _can_give_away(fd, name, (1, 1) if ids is None else ids.another())
         exchange = _can_exchange(fd, name, other)
+        noreplace = _can_avoid_replacing(fd, name, other)
         rename_whiteout = _works(lambda: renameat2(fd, name, fd, other, RENAME_WHITEOUT))
         devices = _can_make(fd, b"#probe3", os.makedev(1, 3))
         whiteout = rename_whiteout and _can_make(fd, b"#probe3", 0)
@@ -80,6 +83,7 @@ def probe(work: Directory, *, user_namespace: bool, prefix_whiteouts: bool) -> A
         owners=owners,
         devices=devices,
         exchange=exchange,
+        noreplace=noreplace,
         ids=ids,
     )
 
@@ -107,6 +111,13 @@ def _can_exchange(fd: int, name: bytes, other: bytes) -> bool:
     works = _works(lambda: renameat2(fd, name, fd, other, RENAME_EXCHANGE))
     os.unlink(other, dir_fd=fd)
     return works
+
+
+def _can_avoid_replacing(fd: int, name: bytes, other: bytes) -> bool:
+    if not _works(lambda: renameat2(fd, name, fd, other, RENAME_NOREPLACE)):
+        return False
+    os.rename(other, name, src_dir_fd=fd, dst_dir_fd=fd)
+    return True
 
 
 def _can_make(fd: int, name: bytes, device: int) -> bool:

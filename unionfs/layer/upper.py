@@ -139,19 +139,27 @@ class Upper:
         Raises:
             OSError: EEXIST when something else is there.
         """
-        work, fd = self.work.fd(), parent.fd()
         if not over_whiteout:
-            renameat2(work, staged, fd, name, RENAME_NOREPLACE)
+            self._move_in(staged, parent, name)
         elif directory and parent.has(name):
-            self._exchange(self.work, staged, parent, name)
+            self.exchange(self.work, staged, parent, name)
             self.discard(staged)
         else:
-            os.rename(staged, name, src_dir_fd=work, dst_dir_fd=fd)
+            self.replace(staged, parent, name)
         if over_whiteout:
             self._remove_prefixed(parent, name)
 
+    def _move_in(self, staged: bytes, parent: Directory, name: bytes) -> None:
+        """Put *staged* at *name*, where nothing stands; the file system looks again, where it can."""
+        if self.abilities.noreplace:
+            renameat2(self.work.fd(), staged, parent.fd(), name, RENAME_NOREPLACE)
+        elif parent.has(name):
+            raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+        else:
+            self.replace(staged, parent, name)
+
     def replace(self, staged: bytes, parent: Directory, name: bytes) -> None:
-        """Put the staged non-directory over the non-directory *name*."""
+        """Put *staged* at *name*, over the non-directory that stands there."""
         os.rename(staged, name, src_dir_fd=self.work.fd(), dst_dir_fd=parent.fd())
 
     def link(
@@ -184,7 +192,7 @@ class Upper:
         else:
             staged = self._stage_attribute_whiteout(parent)
             with self.discarding(staged):
-                renameat2(self.work.fd(), staged, parent.fd(), name, RENAME_NOREPLACE)
+                self._move_in(staged, parent, name)
 
     def take_away(self, parent: Directory, name: bytes, *, leave_whiteout: bool) -> bytes:
         """Move *name* into the workdir in one step, leaving a whiteout where asked; give its name there."""
@@ -202,7 +210,7 @@ class Upper:
             mark = self._stage_attribute_whiteout(parent)
             with self.discarding(mark):
                 if self.abilities.exchange:
-                    self._exchange(self.work, mark, parent, name)
+                    self.exchange(self.work, mark, parent, name)
                     return mark
                 os.rename(name, staged, src_dir_fd=fd, dst_dir_fd=work)
                 os.rename(mark, name, src_dir_fd=work, dst_dir_fd=fd)
@@ -306,14 +314,20 @@ class Upper:
         renameat2(source.fd(), name, target.fd(), new_name, RENAME_EXCHANGE)
 
     def empty(self, directory: Directory) -> None:
-        """Replace *directory*, which holds nothing but whiteouts, by an empty one that shows the same, in one step."""
+        """Replace *directory*, which holds nothing but whiteouts, by an empty one that shows the same, in one step.
+
+        Raises:
+            OSError: EXDEV where nothing can be exchanged, so that the caller copies instead of renaming.
+        """
+        if not self.abilities.exchange:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
         parent = directory.parent
         assert parent is not None
         attributes, _ = directory.examine()
         staged = self.stage(New(Ownership.of(attributes), opaque=True))
         with self.discarding(staged):
             self.metadata.copy_xattrs(parent, directory.name, self.work, staged)
-            self._exchange(self.work, staged, parent, directory.name)
+            self.exchange(self.work, staged, parent, directory.name)
         directory.tree.descriptors.drop(directory)
         self.discard(staged)
 
@@ -408,10 +422,6 @@ class Upper:
     @staticmethod
     def _touch(parent: Directory, name: bytes) -> None:
         os.close(os.open(name, _CREATE, 0o644, dir_fd=parent.fd()))
-
-    @staticmethod
-    def _exchange(source: Directory, name: bytes, target: Directory, new_name: bytes) -> None:
-        renameat2(source.fd(), name, target.fd(), new_name, RENAME_EXCHANGE)
 
 
 def _link(source: Directory, name: bytes, target: Directory, new_name: bytes) -> None:

@@ -12,7 +12,7 @@ packages='fuse3 libfuse3-dev pkg-config gcc libc6-dev python3 python3-dev python
 extra=''
 if [ "$purpose" = test ]; then
     # The tools that write the images, layers and overlays that the tests compare with, and what looks at the results.
-    packages="$packages attr acl libcap2-bin strace groff-base git e2fsprogs util-linux bzip2 xz-utils zstd uidmap
+    packages="$packages attr acl libcap2-bin strace groff-base git e2fsprogs btrfs-progs util-linux bzip2 xz-utils zstd uidmap
         podman skopeo umoci runc crun docker-registry fuse-overlayfs mmdebstrap"
     extra='[dev]'
 fi

@@ -93,7 +93,7 @@ class Creation:
         real = Identity(attributes.dev, attributes.ino)
         table = self._nodes.table
         node = Inode(table.free_number(table.natural_number(real)), real, place, stat.S_IFREG, in_upper=True)
-        node.parked, node.ownership = True, marks.ownership
+        node.parked, node.linkable, node.ownership = True, True, marks.ownership
         table.add(node)
         return node
 
@@ -140,8 +140,7 @@ class Creation:
             contents = self._nodes.contents(parent)
             if contents.get(name) is not None:
                 raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), name)
-            # A file without a name gets one here only where the kernel allows it: it was made so (open(2), O_TMPFILE).
-            if self._nodes.attributes(node).nlink == 0 and not node.parked:
+            if self._nodes.attributes(node).nlink == 0 and not node.linkable:
                 raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
             if self._copy_up.is_movable(node):
                 break
@@ -153,6 +152,7 @@ class Creation:
         contents.set_upper(name, Entry(kind_of_mode(node.type_bits), node.real.inode, _upper_of(parent)))
         parent.attach(name, node)
         self._nodes.take_back(node, Place(_upper_of(parent), name))
+        node.linkable = False
 
     def _link(self, node: Inode, parent: DirectoryInode, name: bytes, *, over_whiteout: bool) -> None:
         upper = _upper_of(parent)

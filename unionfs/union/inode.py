@@ -56,11 +56,12 @@ class Inode(Node):
     ``place`` is where its metadata are, and its content too unless it is a metacopy: then that is at ``content``,
     or nowhere when the layers beneath lack it, and ``lower_path`` is its path from the root of the layers beneath.
     ``lower`` identifies the lower file that it was copied up from in this mount. ``link_key`` is the index's key of a
-    lower file with ``lower_links`` names. ``copying`` is closed while its content is being copied up.
+    lower file with ``lower_links`` names. ``copying`` is closed while its content is being copied up. ``linkable``:
+    it was made without a name and may be given one (open(2), O_TMPFILE); one whose last name was removed may not.
     """
 
-    __slots__ = ("content", "copying", "in_upper", "is_metacopy", "link_key", "lower", "lower_links",
-                 "lower_path", "parked", "place", "type_bits",
+    __slots__ = ("content", "copying", "in_upper", "is_metacopy", "link_key", "linkable", "lower",
+                 "lower_links", "lower_path", "parked", "place", "type_bits",
                  "unlinked")  # fmt: skip
 
     def __init__(self, number: int, real: Identity, place: Place, type_bits: int, *, in_upper: bool) -> None:
@@ -77,6 +78,7 @@ class Inode(Node):
         self.copying: Gate | None = None
         self.parked = False
         self.unlinked = False
+        self.linkable = False
 
 
 class DirectoryInode(Node):

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test memory lint format clean
+.PHONY: help demo test soak memory lint format clean
 
 VENV := .venv/bin
 PYTEST_ARGS ?=
@@ -13,6 +13,10 @@ demo: ## build an image, unpack and mount it, change it, throw the change away
 
 test: lint ## all checks: style, types and tests (PYTEST_ARGS chooses tests)
 	$(VENV)/pytest $(PYTEST_ARGS)
+
+soak: ## what takes long: every kill in every form, more of the random tests
+	@tools/setup.sh test
+	UNIONFS_SOAK=1 $(VENV)/pytest tests/crash tests/safety --timeout=7200 $(PYTEST_ARGS)
 
 memory: ## measure what a daemon needs for a million files (takes minutes)
 	@tools/setup.sh demo

@@ -175,6 +175,31 @@ def test_a_new_name_takes_the_file_back_from_the_workdir(stack: Stack) -> None:
         assert stack.staged() == []
 
 
+def test_a_file_made_without_a_name_may_get_one(stack: Stack) -> None:
+    with stack.opened() as kernel:
+        shown = kernel._remember(kernel.union.create_nameless(ROOT, 0o100640, kernel.other_caller))
+        assert (shown.nlink, shown.mode, shown.uid) == (0, 0o100640, kernel.other_caller.uid)
+        kernel.write_number(shown.ino, b"content")
+        assert sorted(kernel.names()) == ["link", "low", "target"]
+        assert kernel.link_number(shown.ino, "named").nlink == 1
+        assert kernel.read("named") == b"content"
+        assert stack.staged() == []
+        kernel.unlink("named")
+        with pytest.raises(FileNotFoundError):
+            kernel.link_number(shown.ino, "again")
+        kernel.forget_everything()
+        assert stack.staged() == []
+
+
+def test_a_file_made_without_a_name_is_gone_when_it_is_forgotten(stack: Stack) -> None:
+    with stack.opened() as kernel:
+        number = kernel._remember(kernel.union.create_nameless(ROOT, 0o100600, kernel.root_caller)).ino
+        assert len(stack.staged()) == 1
+        kernel.forget(number)
+        assert stack.staged() == []
+        assert len(kernel.union.nodes.table) == 1
+
+
 def test_what_was_left_in_the_workdir_is_swept_by_the_next_session(stack: Stack) -> None:
     with stack.opened() as kernel:
         kernel.create("mine")

@@ -36,7 +36,7 @@ def is_private(name: bytes) -> bool:
 def escape(name: bytes) -> bytes:
     """Give the name on disk for the attribute that a program inside the mount calls *name*."""
     for prefix in _ALL:
-        if name.startswith(prefix) and (prefix != _CONTAINERS or _needs_escape(name)):
+        if name.startswith(prefix) and _needs_escape(prefix, name):
             return prefix + _ESCAPE + name[len(prefix) :]
     return name
 
@@ -47,9 +47,16 @@ def unescape(name: bytes) -> bytes | None:
         return None
     for prefix in _ALL:
         if name.startswith(prefix + _ESCAPE):
-            return prefix + name[len(prefix) + len(_ESCAPE) :]
+            escaped = prefix + name[len(prefix) + len(_ESCAPE) :]
+            return escaped if _needs_escape(prefix, escaped) else name
     return name
 
 
-def _needs_escape(name: bytes) -> bool:
-    return name == OVERRIDE_STAT or name.startswith(_CONTAINERS + _ESCAPE)
+def _needs_escape(prefix: bytes, name: bytes) -> bool:
+    """Tell whether *name* is kept escaped: all that has *prefix*, but of containers' storage one name alone."""
+    if prefix != _CONTAINERS:
+        return True
+    rest = name[len(prefix) :]
+    while rest.startswith(_ESCAPE):
+        rest = rest[len(_ESCAPE) :]
+    return prefix + rest == OVERRIDE_STAT

@@ -114,7 +114,7 @@ class CopyUp:
         target = os.readlink(node.place.name, dir_fd=node.place.directory.fd()) if stat.S_ISLNK(shown.mode) else b""
         staged = self._upper.stage(New(self._nodes.ownership(node), target))
         with _held_back(node):
-            try:
+            with self._upper.discarding(staged):
                 if shown.is_regular and content:
                     place = Place(self._upper.work, staged)
                     yield from self._copy(node, place, shown, shown.size if size is None else min(size, shown.size))
@@ -122,10 +122,6 @@ class CopyUp:
                 if shown.is_regular and content:
                     yield from self._sync(Place(self._upper.work, staged))
                 place = self._put_file(node, staged, shown)
-            except BaseException:
-                if self._upper.work.has(staged):
-                    self._upper.discard(staged)
-                raise
             self._become_upper(node, place, content=content)
 
     def _copy(self, node: Inode, target_place: Place, shown: Attributes, size: int) -> Operation[None]:

@@ -1,0 +1,33 @@
+"""Random work of several processes on the same names: whoever wins, what shows is what is on disk."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import pytest
+
+from tests.filesystems import TRANSPORTS, FileSystem, mounted
+from tests.snapshots import differences, snapshot
+from tests.stacks import EMPTY
+from tests.system.load import drop_caches, dropping_caches
+from tests.system.racing import race, random_layers
+
+WHILE = {"undisturbed": nullcontext, "caches are dropped": dropping_caches}
+
+
+@pytest.mark.parametrize("disturbance", WHILE.values(), ids=WHILE.keys())
+@pytest.mark.parametrize("metacopy", ["on", "off"])
+@pytest.mark.parametrize("filesystem", TRANSPORTS, ids=lambda system: system.name)
+def test_after_a_race_every_view_is_the_same(
+    filesystem: FileSystem, metacopy: str, disturbance: type[AbstractContextManager[None]]
+) -> None:
+    """That the lowers didn't change and the daemon met nothing unexpected is checked when the mount ends."""
+    seed = 1 + (metacopy == "on")
+    with mounted(filesystem, random_layers(seed), EMPTY, options=(f"metacopy={metacopy}",)) as stack:
+        with disturbance():
+            race(stack.root, seed, seconds=2.0)
+        shown = snapshot(stack.root)
+        drop_caches()
+        assert differences(shown, snapshot(stack.root)) == []
+        stack.remount()
+        changes = differences(shown, snapshot(stack.root))
+        # To mount is to leave marks on the root of the upper.
+        assert [change for change in changes if not change.startswith(".: ctime_ns")] == []

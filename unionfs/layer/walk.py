@@ -27,7 +27,6 @@ def walk(root: Directory) -> Iterator[Directory]:
         directory = pending.pop()
         beneath = [entry.name for entry in listing(directory) if entry.is_dir(follow_symlinks=False)]
         yield directory
-        directory.tree.descriptors.drop(directory)
         pending += [directory.child(name) for name in beneath]
 
 

@@ -135,6 +135,10 @@ def _set_xattr(actor: Actor, operation: Operation) -> None:
 
 def _hold(actor: Actor, operation: Operation) -> None:
     descriptor = _open(actor, operation, os.O_RDWR)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        # Opening a fifo copies nothing up, and overlayfs can't do it once the name is gone.
+        os.close(descriptor)
+        raise OSError(errno.ESPIPE, "only regular files are held")
     previous = actor.handles.pop(operation.number % HANDLES, None)
     if previous is not None:
         os.close(previous)

@@ -1,4 +1,4 @@
-"""Compares the tree that this program shows with the one another program shows of the same layers.
+"""Compares the tree that this program shows with what another shows of the same layers, or with what it showed before.
 
 Inode numbers and change times belong to whoever shows a tree; which names share an inode doesn't.
 """
@@ -31,6 +31,15 @@ def contradictions(
             expected, shown, {path for path, fields in (but_for or {}).items() if "nlink" in fields}
         )
     return lines
+
+
+def changes_since(before: Snapshot, now: Snapshot) -> list[str]:
+    """Name what one mount shows differently from before, down to inode numbers and change times.
+
+    The root's change time is left out: what is copied up into a directory changes it on disk, and of that the kernel
+    learns only when the directory is listed again.
+    """
+    return [line for line in differences(before, now) if not line.startswith(".: ctime_ns was ")]
 
 
 def _different_links(expected: Snapshot, shown: Snapshot, excused: set[str]) -> list[str]:

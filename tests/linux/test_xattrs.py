@@ -101,3 +101,9 @@ def test_a_value_that_grows_between_the_questions_is_read_whole() -> None:
         return b"whole"
 
     assert xattrs._while_it_grows(read) == b"whole"
+
+
+@pytest.mark.parametrize("name", [b"", b"user." + b"x" * 251])
+def test_a_name_that_no_attribute_can_have_is_an_error(file: File, name: bytes) -> None:
+    with pytest.raises(OSError, match=os.strerror(errno.ERANGE)):
+        xattrs.get(file, name)

@@ -16,6 +16,8 @@ REPLACE = 2
 _FLAGS = {0: 0, CREATE: lib.XATTR_CREATE, REPLACE: lib.XATTR_REPLACE, CREATE | REPLACE: lib.XATTR_CREATE}
 _NOFOLLOW: int = lib.XATTR_NOFOLLOW
 
+_MOST_ATTEMPTS = 100
+
 File = bytes | int
 
 
@@ -77,12 +79,17 @@ def discard(file: File, name: bytes) -> None:
 
 
 def _while_it_grows(read: Callable[[], bytes]) -> bytes | None:
-    """Call *read*, which asks for a size and then the bytes, again when the value grew in between."""
+    """Call *read*, which asks for a size and then the bytes, again when the value grew in between.
+
+    Not for ever: a name that no attribute can have gives the same error.
+    """
+    attempts = 0
     while True:
         try:
             return read()
         except OSError as error:
+            attempts += 1
             if error.errno in (errno.ENODATA, errno.EOPNOTSUPP):
                 return None
-            if error.errno != errno.ERANGE:
+            if error.errno != errno.ERANGE or attempts == _MOST_ATTEMPTS:
                 raise

@@ -3,6 +3,7 @@
 Owns the hand-over: a step goes to a worker, its result comes back through a queue whose descriptor the loop waits on.
 """
 
+import logging
 import os
 import queue
 import threading
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 from unionfs.union.step import Step
 
+_log = logging.getLogger(__name__)
 MOST_WORKERS = 8
 
 
@@ -36,20 +38,33 @@ class Workers:
         """Run *step* in a worker; ``collect`` calls *resume* with what came of it."""
         self._pending += 1
         if self._pending > len(self._threads) and len(self._threads) < MOST_WORKERS:
-            thread = threading.Thread(target=self._work, name="worker", daemon=True)
-            self._threads.append(thread)
+            self._add_thread()
+        if self._threads:
+            self._steps.put((step, resume))
+        else:
+            self._finish(step, resume)
+
+    def _add_thread(self) -> None:
+        thread = threading.Thread(target=self._work, name="worker", daemon=True)
+        try:
             thread.start()
-        self._steps.put((step, resume))
+        except RuntimeError as error:
+            # At a limit of processes the work is done by those that there are, and without any on the loop's thread.
+            _log.warning("no further worker: %s", error)
+        else:
+            self._threads.append(thread)
 
     def _work(self) -> None:
         while (task := self._steps.get()) is not None:
-            step, resume = task
-            try:
-                done = Done(resume, step(), None)
-            except Exception as error:  # noqa: BLE001 - it is the operation's to handle
-                done = Done(resume, None, error)
-            self._done.put(done)
-            os.eventfd_write(self.fd, 1)
+            self._finish(*task)
+
+    def _finish(self, step: Step, resume: Callable[[Done], None]) -> None:
+        try:
+            done = Done(resume, step(), None)
+        except Exception as error:  # noqa: BLE001 - it is the operation's to handle
+            done = Done(resume, None, error)
+        self._done.put(done)
+        os.eventfd_write(self.fd, 1)
 
     @property
     def is_idle(self) -> bool:

@@ -130,7 +130,7 @@ READ_IN = struct.Struct("=QQIIQII")  # handle offset size read_flags lock_owner 
 WRITE_IN = struct.Struct("=QQIIQII")  # handle offset size write_flags lock_owner flags padding
 FSYNC_IN = struct.Struct("=QII")  # handle flags padding
 SETXATTR_IN = struct.Struct("=II")  # size flags
-SETXATTR_EXT_IN = struct.Struct("=IIII")  # size flags setxattr_flags padding
+SETXATTR_EXT_IN = struct.Struct("=II")  # with SETXATTR_EXT agreed, these follow: setxattr_flags padding
 GETXATTR_IN = struct.Struct("=II")  # size padding
 IOCTL_IN = struct.Struct("=QIIQII")  # handle flags command argument in_size out_size
 FALLOCATE_IN = struct.Struct("=QQQII")  # handle offset length mode padding

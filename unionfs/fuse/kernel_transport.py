@@ -20,7 +20,7 @@ from typing import Any
 
 from unionfs.fuse import abi, codec, policy
 from unionfs.fuse.abi import Init, Opcode, SetAttr
-from unionfs.fuse.codec import Request
+from unionfs.fuse.codec import ProtocolError, Request
 from unionfs.fuse.workers import Done, Workers
 from unionfs.union import Union
 from unionfs.union.listing import LAST_DOT_COOKIE
@@ -40,7 +40,7 @@ _WANTED = (
     Init.ASYNC_READ | Init.BIG_WRITES | Init.DONT_MASK | Init.DO_READDIRPLUS | Init.READDIRPLUS_AUTO
     | Init.ASYNC_DIO | Init.NO_OPEN_SUPPORT | Init.PARALLEL_DIROPS | Init.MAX_PAGES | Init.CACHE_SYMLINKS
     | Init.NO_OPENDIR_SUPPORT | Init.EXPLICIT_INVAL_DATA | Init.HANDLE_KILLPRIV_V2 | Init.INIT_EXT
-    | Init.EXPORT_SUPPORT | Init.HAS_IOCTL_DIR
+    | Init.EXPORT_SUPPORT | Init.HAS_IOCTL_DIR | Init.SETXATTR_EXT
 )  # fmt: skip
 Answer = bytes | Operation[bytes]
 Handler = Callable[["Session", Request], Answer]
@@ -60,6 +60,7 @@ class Session:
         self._poll.register(device_fd, select.POLLIN)
         self._poll.register(self._workers.fd, select.POLLIN)
         self._connected = True
+        self._agreed = Init(0)
         self._tidy_at: float | None = None
 
     # The loop.
@@ -106,7 +107,11 @@ class Session:
             self._union.tidy()
 
     def _serve(self, message: memoryview) -> None:
-        request = codec.request(message)
+        try:
+            request = codec.request(message)
+        except ProtocolError as error:
+            _log.error("a message of the kernel is passed over: %s", error)
+            return
         handler = _HANDLERS.get(request.opcode, Session.unknown)
         try:
             answer = handler(self, request)
@@ -168,10 +173,9 @@ class Session:
         wanted = _WANTED
         if self._union.settings.acl:
             wanted |= Init.POSIX_ACL
+        self._agreed = offered.flags & wanted
         self._ready()
-        return codec.init_reply(
-            offered, offered.flags & wanted, max_write=MAX_WRITE, page_size=os.sysconf("SC_PAGESIZE")
-        )
+        return codec.init_reply(offered, self._agreed, max_write=MAX_WRITE, page_size=os.sysconf("SC_PAGESIZE"))
 
     def unknown(self, _request: Request) -> bytes:
         """Let the kernel do without this request from now on."""
@@ -399,9 +403,12 @@ class Session:
     def setxattr(self, request: Request) -> Operation[bytes]:
         """SETXATTR."""
         size, flags = abi.SETXATTR_IN.unpack_from(request.body)
-        rest = bytes(request.body[abi.SETXATTR_IN.size :])
-        attribute, _, value = rest.partition(b"\0")
-        yield from self._union.setxattr(request.nodeid, attribute, value[:size], flags)
+        start, keeps = abi.SETXATTR_IN.size, True
+        if self._agreed & Init.SETXATTR_EXT:
+            more, _ = abi.SETXATTR_EXT_IN.unpack_from(request.body, start)
+            start, keeps = start + abi.SETXATTR_EXT_IN.size, not more & abi.SETXATTR_ACL_KILL_SGID
+        attribute, _, value = bytes(request.body[start:]).partition(b"\0")
+        yield from self._union.setxattr(request.nodeid, attribute, value[:size], flags, keep_setgid=keeps)
         return b""
 
     def removexattr(self, request: Request) -> Operation[bytes]:

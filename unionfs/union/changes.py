@@ -121,8 +121,10 @@ class Changes:
             shown = [name for name in shown if not name.startswith(b"trusted.")]
         return shown
 
-    def set_xattr(self, node: AnyInode, name: bytes, value: bytes, flags: int) -> Operation[None]:
-        """Set the attribute *name*.
+    def set_xattr(
+        self, node: AnyInode, name: bytes, value: bytes, flags: int, *, keep_setgid: bool = True
+    ) -> Operation[None]:
+        """Set the attribute *name*; an access list by somebody outside of the file's group takes set-group-ID away.
 
         Raises:
             OSError: EROFS, EEXIST or ENODATA by *flags*, EOPNOTSUPP, EPERM, ENOSPC.
@@ -130,9 +132,12 @@ class Changes:
         on_disk = self._name_on_disk(name)
         self._check_flags(node, on_disk, flags)
         upper = yield from self._writable(node)
-        xattrs.set_(node.place.directory.path(node.place.name), on_disk, value)
+        xattrs.set_(node.place.directory.path(node.place.name), on_disk, value, flags)
         if name == acl.ACCESS and (node.ownership is not None or upper.metadata.may_record):
             self._follow_acl(node, value)
+        if name == acl.ACCESS and not keep_setgid:
+            permissions = self._nodes.ownership(node).permissions
+            self._change_ownership(node, Change(mode=permissions & ~stat.S_ISGID))
 
     @staticmethod
     def _check_flags(node: AnyInode, on_disk: bytes, flags: int) -> None:

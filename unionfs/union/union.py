@@ -300,10 +300,12 @@ class Union:
         """Give the names of the attributes."""
         return self._changes.list_xattrs(self.nodes.get(number), may_see_trusted)
 
-    def setxattr(self, number: int, name: bytes, value: bytes, flags: int) -> Operation[None]:
+    def setxattr(
+        self, number: int, name: bytes, value: bytes, flags: int, *, keep_setgid: bool = True
+    ) -> Operation[None]:
         """Set an attribute."""
         self._writable()
-        return self._changes.set_xattr(self.nodes.get(number), name, value, flags)
+        return self._changes.set_xattr(self.nodes.get(number), name, value, flags, keep_setgid=keep_setgid)
 
     def removexattr(self, number: int, name: bytes) -> Operation[None]:
         """Remove an attribute."""

@@ -139,6 +139,39 @@ def test_a_write_by_root_keeps_set_id_bits(place: Place) -> None:
     assert stat.S_IMODE((place / "program").stat().st_mode) == 0o6755
 
 
+@row(
+    bottom=SET_ID,
+    expected={"pyfuse3": 0o755, "default": 0o6755},
+    because="with pyfuse3 a write isn't told from whom it comes, and whoever opened the file counts",
+)
+def test_a_write_by_root_through_a_users_descriptor_keeps_set_id_bits(place: Place) -> None:
+    descriptor = _opened_by(place / "program", USER)
+    try:
+        os.write(descriptor, b"y")
+    finally:
+        os.close(descriptor)
+    assert stat.S_IMODE((place / "program").stat().st_mode) == place.expected
+
+
+@row(bottom=SET_ID)
+def test_a_write_by_a_user_through_roots_descriptor_clears_set_id_bits(place: Place) -> None:
+    descriptor = os.open(place / "program", os.O_WRONLY)
+    try:
+        as_user(lambda: os.write(descriptor, b"y"), uid=USER, gid=USER)
+    finally:
+        os.close(descriptor)
+    assert stat.S_IMODE((place / "program").stat().st_mode) == 0o755
+
+
+def _opened_by(path: Path, user: int) -> int:
+    """Open the file as that user, for this process."""
+    os.seteuid(user)
+    try:
+        return os.open(path, os.O_WRONLY)
+    finally:
+        os.seteuid(0)
+
+
 @row(bottom=SET_ID)
 def test_a_chown_by_root_clears_them_on_programs_but_not_mandatory_locking(place: Place) -> None:
     for name in SET_ID:

@@ -1,0 +1,176 @@
+"""The transport on pyfuse3: its guard, how it drives operations, how it waits. Whole mounts are tested elsewhere."""
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, cast
+
+import pyfuse3
+import pytest
+import trio
+
+from tests.stacks import File
+from tests.unions import EVERYTHING, Stack
+from unionfs.fuse import pyfuse3_transport
+from unionfs.fuse.pyfuse3_transport import Operations
+from unionfs.fuse.spinning import AWAKE, SpinningTrio
+from unionfs.union.step import Gate
+
+NO_CONTEXT = cast(pyfuse3.RequestContext, None)
+ROOT = cast(pyfuse3.InodeT, 1)
+
+
+def number(value: int) -> pyfuse3.InodeT:
+    return cast(pyfuse3.InodeT, value)
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    return Stack(tmp_path / "stack", [{"f": File(b"content", mode=0o640)}], EVERYTHING)
+
+
+def test_answers_are_the_unions(stack: Stack) -> None:
+    async def ask(operations: Operations) -> None:
+        found = await operations.lookup(ROOT, b"f", NO_CONTEXT)
+        assert (found.st_size, found.st_mode) == (7, 0o100640)
+        assert found.entry_timeout > 86400 * 365
+        absent = await operations.lookup(ROOT, b"absent", NO_CONTEXT)
+        assert (absent.st_ino, absent.entry_timeout) == (0, found.entry_timeout)
+        handle = cast(pyfuse3.FileHandleT, found.st_ino)
+        assert await operations.read(handle, 3, 100) == b"tent"
+        assert await operations.write(handle, 0, b"C") == 1
+        assert await operations.read(handle, 0, 100) == b"Content"
+        await operations.forget([(number(found.st_ino), 1), (number(4711), 1)])
+        with pytest.raises(pyfuse3.FUSEError) as failure:
+            await operations.getattr(number(found.st_ino), NO_CONTEXT)
+        assert failure.value.errno == errno.ESTALE
+
+    with stack.opened() as kernel:
+        trio.run(ask, Operations(kernel.union, lambda: None))
+
+
+def test_a_fault_of_ours_is_an_errno_and_never_the_end(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def ask(operations: Operations) -> None:
+        with pytest.raises(pyfuse3.FUSEError) as failure:
+            await operations.statfs(NO_CONTEXT)
+        assert failure.value.errno == errno.EIO
+
+    with stack.opened() as kernel:
+        monkeypatch.setattr(kernel.union, "statfs", lambda: 1 // 0)
+        trio.run(ask, Operations(kernel.union, lambda: None))
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_fault_in_forgetting_is_logged_and_the_others_are_forgotten(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    forgotten: list[int] = []
+
+    def forget(inode: int, _lookups: int) -> None:
+        if inode == 5:
+            raise OSError(errno.EIO, "out of reach")
+        forgotten.append(inode)
+
+    with stack.opened() as kernel:
+        monkeypatch.setattr(kernel.union, "forget", forget)
+        operations = Operations(kernel.union, lambda: None)
+        trio.run(operations.forget, [(number(4), 1), (number(5), 1), (number(6), 1)])
+    assert forgotten == [4, 6]
+    assert "inode 5" in caplog.text
+
+
+def test_steps_run_in_workers_and_gates_are_waited_for() -> None:
+    gate = Gate()
+    order: list[str] = []
+
+    def waiting() -> Generator[Any, Any, str]:
+        order.append("before")
+        yield gate
+        order.append("after")
+        thread = yield threading.current_thread
+        assert thread is not threading.main_thread()
+        return "done"
+
+    async def opening() -> None:
+        await trio.sleep(0.01)
+        order.append("opened")
+        gate.open()
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(opening)
+            assert await pyfuse3_transport._drive(waiting()) == "done"
+
+    trio.run(main)
+    assert order == ["before", "opened", "after"]
+
+
+def test_a_step_that_fails_is_the_operations_affair() -> None:
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    def recovering() -> Generator[Any, Any, str]:
+        try:
+            yield fail
+        except OSError as error:
+            return os.strerror(error.errno or 0)
+        return "no failure"
+
+    def passing_on() -> Generator[Any, Any, str]:
+        yield fail
+        return "no failure"
+
+    async def main() -> None:
+        assert await pyfuse3_transport._drive(recovering()) == os.strerror(errno.ENOSPC)
+        with pytest.raises(OSError, match="full"):
+            await pyfuse3_transport._drive(passing_on())
+
+    trio.run(main)
+
+
+def test_a_request_that_is_there_is_taken_without_sleeping() -> None:
+    async def main() -> None:
+        reading, writing = os.pipe()
+        spinning = SpinningTrio()
+        try:
+            os.write(writing, b"x")
+            await spinning.lowlevel.wait_readable(reading)
+            os.read(reading, 1)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(spinning.wait_readable, reading)
+                await trio.sleep(10 * AWAKE)
+                os.write(writing, b"x")
+        finally:
+            os.close(reading)
+            os.close(writing)
+
+    trio.run(main)
+
+
+def test_waiting_for_long_costs_no_time_of_the_processor() -> None:
+    async def main() -> None:
+        reading, writing = os.pipe()
+        try:
+            before = time.process_time()
+            with trio.move_on_after(0.3):
+                await SpinningTrio().wait_readable(reading)
+            assert time.process_time() - before < 0.1
+        finally:
+            os.close(reading)
+            os.close(writing)
+
+    trio.run(main)
+
+
+def test_what_pyfuse3_uses_of_trio_besides_is_trios_own() -> None:
+    spinning = SpinningTrio()
+    assert spinning.open_nursery is trio.open_nursery
+    assert spinning.Lock is trio.Lock
+    assert spinning.Event is trio.Event
+    with pytest.raises(AttributeError):
+        _ = spinning.nothing_of_the_kind

@@ -20,11 +20,7 @@ from unionfs.fuse.spinning import AWAKE, SpinningTrio
 from unionfs.union.step import Gate
 
 NO_CONTEXT = cast(pyfuse3.RequestContext, None)
-ROOT = cast(pyfuse3.InodeT, 1)
-
-
-def number(value: int) -> pyfuse3.InodeT:
-    return cast(pyfuse3.InodeT, value)
+ROOT = 1
 
 
 @pytest.fixture
@@ -39,13 +35,13 @@ def test_answers_are_the_unions(stack: Stack) -> None:
         assert found.entry_timeout > 86400 * 365
         absent = await operations.lookup(ROOT, b"absent", NO_CONTEXT)
         assert (absent.st_ino, absent.entry_timeout) == (0, found.entry_timeout)
-        handle = cast(pyfuse3.FileHandleT, found.st_ino)
+        handle = found.st_ino
         assert await operations.read(handle, 3, 100) == b"tent"
         assert await operations.write(handle, 0, b"C") == 1
         assert await operations.read(handle, 0, 100) == b"Content"
-        await operations.forget([(number(found.st_ino), 1), (number(4711), 1)])
+        await operations.forget([(found.st_ino, 1), (4711, 1)])
         with pytest.raises(pyfuse3.FUSEError) as failure:
-            await operations.getattr(number(found.st_ino), NO_CONTEXT)
+            await operations.getattr(found.st_ino, NO_CONTEXT)
         assert failure.value.errno == errno.ESTALE
 
     with stack.opened() as kernel:
@@ -79,7 +75,7 @@ def test_a_fault_in_forgetting_is_logged_and_the_others_are_forgotten(
     with stack.opened() as kernel:
         monkeypatch.setattr(kernel.union, "forget", forget)
         operations = Operations(kernel.union, lambda: None)
-        trio.run(operations.forget, [(number(4), 1), (number(5), 1), (number(6), 1)])
+        trio.run(operations.forget, [(4, 1), (5, 1), (6, 1)])
     assert forgotten == [4, 6]
     assert "inode 5" in caplog.text
 

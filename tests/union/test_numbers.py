@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.mounts import mount, unmount_or_detach
-from tests.stacks import File, Layer, write
+from tests.stacks import File, HardLink, Layer, write
 from tests.unions import EVERYTHING, Kernel, Stack
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.directory import Directory, Tree
@@ -38,8 +38,7 @@ def two_memories(tmp_path: Path) -> Iterator[list[Path]]:
 
 def known(table: InodeTable, identity: Identity) -> Inode:
     nowhere = Directory(Tree(Descriptors(0), identity.device, position=0, confined=False), None, b"")
-    number = table.free_number(table.natural_number(identity))
-    node = Inode(number, identity, Place(nowhere, b"f"), 0o100000, in_upper=False)
+    node = Inode(table.free_number(identity), identity, Place(nowhere, b"f"), 0o100000, in_upper=False)
     table.add(node)
     return node
 
@@ -158,3 +157,21 @@ def test_a_number_is_not_given_again_while_the_kernel_knows_it(tmp_path: Path) -
         assert kernel.union.getattr(directory).is_directory
         for number in numbers:
             assert kernel.union.getattr(number).is_regular
+
+
+def test_a_listing_of_names_gives_the_numbers_that_the_inodes_have(tmp_path: Path) -> None:
+    lower: Layer = {"a/f": File(b"f"), "a/l": HardLink("a/f"), "a/d/x": File(), "a/m": File(b"m"), "a/other": File()}
+    stack = Stack(tmp_path / "stack", [lower, {"a/d/y": File()}], EVERYTHING)
+    taken = (stack.lower() / "a/other").stat().st_ino
+    write(stack.upper, {"a/claims": File(b"upper", xattrs={ORIGIN: b"%d" % taken})})
+    with stack.opened() as kernel:
+        kernel.write("a/f", b"F")
+        kernel.change("a/m", mode=0o600)
+        kernel.mkdir("a/new")
+        kernel.forget_everything()
+        claimed = kernel.number("a/claims")
+        assert claimed == taken
+        names = list(kernel.union.names(kernel.number("a"), 0))
+        assert [named.name for named in names[:2]] == [b".", b".."]
+        for named in names[2:]:
+            assert kernel.number(f"a/{named.name.decode()}") == named.number

@@ -92,7 +92,7 @@ class Creation:
         attributes, marks = place.directory.examine(staged)
         real = Identity(attributes.dev, attributes.ino)
         table = self._nodes.table
-        node = Inode(table.free_number(table.natural_number(real)), real, place, stat.S_IFREG, in_upper=True)
+        node = Inode(table.free_number(real), real, place, stat.S_IFREG, in_upper=True)
         node.parked, node.linkable, node.ownership = True, True, marks.ownership
         table.add(node)
         return node
@@ -100,7 +100,7 @@ class Creation:
     def _inode(self, parent: DirectoryInode, name: bytes, mode: int, real: Identity) -> AnyInode:
         assert parent.upper is not None
         table = self._nodes.table
-        number = table.free_number(table.natural_number(real))
+        number = table.free_number(real)
         if stat.S_ISDIR(mode):
             node: AnyInode = DirectoryInode(number, real, parent.upper.child(name), (), parent.lower_path + b"/" + name)
         else:

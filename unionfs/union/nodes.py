@@ -119,14 +119,14 @@ class Nodes:
             return known.number
         if parent.contents is not None and name not in parent.contents.upper:
             number = self.table.natural_number(Identity(entry.directory.tree.device, entry.inode))
-            if number is not None:
+            if self.table.get(number) is None:
                 return number
         try:
             node = self.child(parent, name)
         except OSError:
             node = None
         if node is None:
-            return self.table.free_number(None)
+            return self.table.spare_number()
         number = node.number
         self.drop_if_unknown(node)
         return number
@@ -171,7 +171,7 @@ class Nodes:
         if upper is not None and lowers:
             status = lowers[0].status()
             numbered = Identity(status.st_dev, status.st_ino)
-        number = self.table.free_number(self.table.natural_number(numbered))
+        number = self.table.free_number(numbered)
         node = DirectoryInode(number, real, upper, lowers, path)
         node.ownership = marks.ownership
         self.table.add(node)
@@ -194,8 +194,8 @@ class Nodes:
             origin = self._origin_of_links(place, attributes)
         if origin is not None and self._is_indexed(origin.link_key, real, in_upper=in_upper):
             return self._load_linked(parent, name, origin, attributes)
-        wanted = origin.number if origin is not None else self.table.natural_number(real)
-        node = Inode(self.table.free_number(wanted), real, place, attributes.type_bits, in_upper=in_upper)
+        number = self.table.free_number(real, origin.number if origin is not None else None)
+        node = Inode(number, real, place, attributes.type_bits, in_upper=in_upper)
         if origin is not None and not in_upper:
             node.link_key, node.lower_links = origin.link_key, origin.links
         self._note_marks(parent, name, node, marks)
@@ -235,7 +235,7 @@ class Nodes:
         known = self.table.find(real)
         if isinstance(known, Inode):
             return known
-        node = Inode(self.table.free_number(origin.number), real, place, attributes.type_bits, in_upper=True)
+        node = Inode(self.table.free_number(real, origin.number), real, place, attributes.type_bits, in_upper=True)
         node.link_key, node.lower_links = origin.link_key, origin.links
         if found.ino != attributes.ino:
             node.lower = Identity(found.dev, found.ino)

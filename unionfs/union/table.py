@@ -2,8 +2,8 @@
 
 Owns how a number is made. It is the number on disk, where that is unique in the stack: inodes of the first file system
 keep theirs, those of another get its place in the high bits. A copied-up file keeps its lower's number, which the
-upper records. What can't be numbered so gets a number mixed from what it is on disk, so that it has the same when the
-kernel asks again, and where that is another inode's already a spare one.
+upper records. What can't be numbered so, or whose number is another's, gets a number mixed from what it is on disk, so
+that it has the same when the kernel asks again.
 """
 
 import gc
@@ -41,16 +41,27 @@ class InodeTable:
 
     def natural_number(self, identity: Identity) -> int:
         """Give the number that *identity* has by itself."""
-        # A file system inside a layer, such as a subvolume, isn't one of the stack's.
-        place = self._devices.get(identity.device, identity.device + _MAX_DEVICES)
+        place = self._devices.get(identity.device, _MAX_DEVICES)
         if place < _MAX_DEVICES and ROOT < identity.inode < 1 << _DEVICE_SHIFT:
             return place << _DEVICE_SHIFT | identity.inode
+        return self._mixed_number(identity)
+
+    def _mixed_number(self, identity: Identity) -> int:
+        # A file system inside a layer, such as a subvolume, isn't one of the stack's.
+        place = self._devices.get(identity.device, identity.device + _MAX_DEVICES)
         return _MIXED | ((place + 1) * _SPREAD ^ identity.inode) % _MIXED
 
-    def free_number(self, wanted: int | None = None) -> int:
-        """Give *wanted*, unless it is another inode's now or none that an inode can have; then a spare one."""
-        if wanted is not None and ROOT < wanted < _END and wanted not in self._by_number:
-            return wanted
+    def free_number(self, identity: Identity, recorded: int | None = None) -> int:
+        """Give a number for *identity* that no other inode has now: the *recorded* one, its own, or a further one."""
+        if recorded is not None and ROOT < recorded < _END and recorded not in self._by_number:
+            return recorded
+        for number in (self.natural_number(identity), self._mixed_number(identity)):
+            if number not in self._by_number:
+                return number
+        return self.spare_number()
+
+    def spare_number(self) -> int:
+        """Give a number that stands for no inode."""
         while self._next_spare in self._by_number:
             self._next_spare += 1
         self._next_spare += 1

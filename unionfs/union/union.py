@@ -195,7 +195,7 @@ class Union:
 
     def spare_number(self) -> int:
         """Give a number for an entry that can't be reached; it stands for no inode."""
-        return self.nodes.table.free_number(None)
+        return self.nodes.table.spare_number()
 
     def statfs(self) -> os.statvfs_result:
         """Give the numbers of the upper's file system, or of the topmost layer's."""

@@ -8,7 +8,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from tests.stacks import Layer, write
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.lower import open_lower
+from unionfs.layer.metadata import Metadata
 from unionfs.layer.open_upper import OpenedUpper, UpperOptions, open_upper
 from unionfs.union.inode import AnyInode
 from unionfs.union.step import Gate, Operation, run
@@ -45,6 +46,8 @@ class Stack:
     settings: Settings = field(default_factory=Settings)
     options: UpperOptions = field(default_factory=UpperOptions)
     writable: bool = True
+    owners: bool = True
+    """Whether owners can be set and devices be made; otherwise both are recorded, as for an ordinary user."""
     descriptors: int = 64
 
     def __post_init__(self) -> None:
@@ -81,6 +84,9 @@ class Stack:
         opened: OpenedUpper | None = None
         if self.writable:
             opened = open_upper(os.fsencode(self.upper), os.fsencode(self.work), descriptors, self.options)
+            if not self.owners:
+                opened.upper.abilities = replace(opened.upper.abilities, owners=False, devices=False)
+                opened.upper.metadata = Metadata(opened.upper.abilities)
         lowers = [open_lower(os.fsencode(self.lower(n)), n, descriptors) for n in range(len(self.lowers))]
         union = Union(opened.upper if opened else None, lowers, self.settings)
         try:
@@ -224,6 +230,12 @@ class Kernel:
 
     def link_number(self, number: int, new: str) -> Attributes:
         return self._remember(run(self.union.link(number, *self.place(new))))
+
+    def link_number_at(self, number: int, parent: int, name: bytes) -> Attributes:
+        return self._remember(run(self.union.link(number, parent, name)))
+
+    def rename_at(self, parent: int, name: bytes, new_parent: int, new_name: bytes) -> None:
+        run(self.union.rename(parent, name, new_parent, new_name, 0))
 
     def unlink(self, path: str) -> None:
         run(self.union.unlink(*self.place(path)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.posix.acl import ACCESS, DEFAULT, acl
-from unionfs.layer.acl import inherit, parse, permissions
+from unionfs.layer.acl import inherit, parse, permissions, with_permissions
 
 LISTS = [
     acl(owner=7, group=5, other=5),
@@ -43,6 +43,17 @@ def test_a_list_says_the_permission_bits_that_the_kernel_shows(tmp_path: Path, l
     (tmp_path / "f").touch()
     os.setxattr(tmp_path / "f", ACCESS, listed)
     assert permissions(listed) == (tmp_path / "f").stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize(("listed", "mode"), list(itertools.product(LISTS, MODES)))
+def test_a_list_follows_a_change_of_permissions_as_in_the_kernel(tmp_path: Path, listed: bytes, mode: int) -> None:
+    (tmp_path / "f").touch()
+    os.setxattr(tmp_path / "f", ACCESS, listed)
+    extended = ACCESS in os.listxattr(tmp_path / "f")
+    (tmp_path / "f").chmod(mode)
+    if extended:
+        assert with_permissions(listed, mode) == os.getxattr(tmp_path / "f", ACCESS)
+    assert permissions(with_permissions(listed, mode)) == mode & 0o777
 
 
 def test_set_id_bits_are_left_alone() -> None:

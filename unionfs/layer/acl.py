@@ -5,6 +5,7 @@ staged elsewhere needs done for it (acl(5), "OBJECT CREATION AND DEFAULT ACLs").
 """
 
 import struct
+from collections.abc import Iterable
 
 ACCESS = b"system.posix_acl_access"
 DEFAULT = b"system.posix_acl_default"
@@ -40,10 +41,25 @@ def inherit(default: bytes, mode: int) -> tuple[bytes | None, int]:
     The list is None where the permission bits say it all.
     """
     entries = parse(default)
-    group_class = _MASK if any(tag == _MASK for tag, _, _ in entries) else _GROUP_OBJ
-    limits = {_USER_OBJ: mode >> 6 & 7, group_class: mode >> 3 & 7, _OTHER: mode & 7}
-    limited = [(tag, bits & limits.get(tag, 7), id_) for tag, bits, id_ in entries]
-    value = _HEADER.pack(_VERSION) + b"".join(_ENTRY.pack(*entry) for entry in limited)
+    limits = _by_tag(entries, mode)
+    value = _pack((tag, bits & limits.get(tag, 7), id_) for tag, bits, id_ in entries)
     kept = mode & ~0o777 | permissions(value)
-    extended = any(tag in (_USER, _GROUP, _MASK) for tag, _, _ in limited)
+    extended = any(tag in (_USER, _GROUP, _MASK) for tag, _, _ in entries)
     return (value if extended else None), kept
+
+
+def with_permissions(value: bytes, mode: int) -> bytes:
+    """Give the access list *value* as it is after chmod(2) to *mode*."""
+    entries = parse(value)
+    new = _by_tag(entries, mode)
+    return _pack((tag, new.get(tag, bits), id_) for tag, bits, id_ in entries)
+
+
+def _by_tag(entries: Iterable[Entry], mode: int) -> dict[int, int]:
+    """Give what the permission bits *mode* mean for the three entries that they stand for."""
+    group_class = _MASK if any(tag == _MASK for tag, _, _ in entries) else _GROUP_OBJ
+    return {_USER_OBJ: mode >> 6 & 7, group_class: mode >> 3 & 7, _OTHER: mode & 7}
+
+
+def _pack(entries: Iterable[Entry]) -> bytes:
+    return _HEADER.pack(_VERSION) + b"".join(_ENTRY.pack(*entry) for entry in entries)

@@ -108,6 +108,9 @@ class Changes:
             value = node.place.directory.xattr(node.place.name, self._name_on_disk(name))
         if value is None:
             raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
+        if name == acl.ACCESS and node.ownership is not None:
+            # The list on disk lets the daemon go on using the entry; the permissions that show are recorded.
+            return acl.with_permissions(value, node.ownership.permissions)
         return value
 
     def list_xattrs(self, node: AnyInode, may_see_trusted: Callable[[], bool]) -> list[bytes]:

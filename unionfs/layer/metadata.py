@@ -18,6 +18,7 @@ from unionfs.linux import xattrs
 from unionfs.linux.files import descriptor_path
 
 _log = logging.getLogger(__name__)
+_CAPABILITY = b"security.capability"
 _OWN_FILE = 0o600
 _OWN_DIRECTORY = 0o700
 # The types on which Linux allows user.* attributes; for the others override_stat can't be kept.
@@ -123,8 +124,8 @@ class Metadata:
     ) -> None:
         """Make the entry *name*, which shows *shown*, show *wanted*; the flags say what was asked for.
 
-        A chown goes through the kernel even where it changes no owner, since it clears set-id bits (chown(2)); where
-        owners are kept in an attribute that is done here.
+        A chown goes through the kernel even where it changes no owner, since it clears set-id bits and capabilities
+        (chown(2)); where owners are kept in an attribute that is done here.
 
         Raises:
             OSError: EPERM or EINVAL where it can't be kept.
@@ -133,6 +134,8 @@ class Metadata:
             wanted = wanted._replace(permissions=without_set_id(wanted.permissions))
         if not self.is_real(wanted) and stat.S_IFMT(directory.status(name).st_mode) in _WITH_ATTRIBUTES:
             self._override(directory, name, wanted)
+            if chown and not shown.is_directory and directory.xattr(name, _CAPABILITY) is not None:
+                xattrs.remove(directory.path(name), _CAPABILITY)
         elif self.is_recorded(directory, name):
             self._become_real(directory, name, shown, wanted)
         else:

@@ -128,9 +128,21 @@ def test_names_are_found_and_their_absence_may_be_remembered(kernel: Connection)
     assert kernel.ask(Opcode.LOOKUP, 4711, b"x\0").error == errno.ESTALE
 
 
-@pytest.mark.parametrize("opcode", [Opcode.OPEN, Opcode.OPENDIR, Opcode.FLUSH, Opcode.ACCESS, Opcode.STATX, 4711])
+@pytest.mark.parametrize("opcode", [Opcode.OPEN, Opcode.OPENDIR, Opcode.ACCESS, Opcode.STATX, 4711])
 def test_a_request_without_a_handler_is_not_sent_again(kernel: Connection, opcode: int) -> None:
     assert kernel.ask(opcode, ROOT, bytes(64)).error == errno.ENOSYS
+
+
+@pytest.mark.parametrize(
+    ("minor", "writable", "error"), [(45, True, errno.ENOSYS), (31, True, 0), (31, False, errno.ENOSYS)]
+)
+def test_a_close_is_told_of_only_where_the_kernel_writes_nothing_without(
+    tmp_path: Path, minor: int, error: int, *, writable: bool
+) -> None:
+    stack = Stack(tmp_path / "stack", [LOWER], EVERYTHING, writable=writable)
+    with stack.opened() as opened, connected(opened.union) as kernel:
+        kernel.initialise(ALL, minor=minor)
+        assert kernel.ask(Opcode.FLUSH, lookup(kernel, b"f"), bytes(24)).error == error
 
 
 def test_forgetting_is_not_answered(kernel: Connection) -> None:

@@ -12,6 +12,9 @@ MINOR = 45
 # The oldest that is served: all structures have had their present size since 7.23, and Linux 5.4 speaks 7.31.
 OLDEST_MINOR = 31
 
+# From this on (Linux 5.10; the change is in 5.8) the kernel writes what a close finds dirty even without FLUSH.
+WRITES_BEFORE_FLUSH = 32
+
 ROOT_ID = 1
 
 

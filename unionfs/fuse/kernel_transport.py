@@ -3,7 +3,7 @@
 Owns the negotiation, the loop, and which operation of the union answers which request. What pyfuse3 lacks is here:
 opens and listings without a message, cached directories, the callers of writes, and the newer requests.
 
-A request without a handler is answered with ENOSYS. For OPEN, OPENDIR and FLUSH that is on purpose: after the first the
+A request without a handler is answered with ENOSYS. For OPEN and OPENDIR that is on purpose: after the first the
 kernel does without (FUSE_NO_OPEN_SUPPORT, FUSE_NO_OPENDIR_SUPPORT). It opens files and directories by itself, keeps
 content and listings, and says with each request which inode it is for.
 """
@@ -61,6 +61,7 @@ class Session:
         self._poll.register(self._workers.fd, select.POLLIN)
         self._connected = True
         self._agreed = Init(0)
+        self._minor = 0
         self._tidy_at: float | None = None
 
     # The loop.
@@ -173,7 +174,7 @@ class Session:
         wanted = _WANTED
         if self._union.settings.acl:
             wanted |= Init.POSIX_ACL
-        self._agreed = offered.flags & wanted
+        self._agreed, self._minor = offered.flags & wanted, offered.minor
         self._ready()
         return codec.init_reply(offered, self._agreed, max_write=MAX_WRITE, page_size=os.sysconf("SC_PAGESIZE"))
 
@@ -313,6 +314,12 @@ class Session:
         written = yield from self._union.write(request.nodeid, offset, content, keep_set_id=keeps)
         return abi.WRITE_OUT.pack(written, 0)
 
+    def flush(self, request: Request) -> bytes:
+        """FLUSH: only for what a kernel does before it, and doesn't where it was told to do without."""
+        if self._union.is_read_only or self._minor >= abi.WRITES_BEFORE_FLUSH:
+            return self.unknown(request)
+        return b""
+
     def fsync(self, request: Request) -> Operation[bytes]:
         """FSYNC."""
         _, flags, _ = abi.FSYNC_IN.unpack_from(request.body)
@@ -439,6 +446,7 @@ _HANDLERS: Mapping[int, Handler] = {
     Opcode.TMPFILE: Session.tmpfile,
     Opcode.READ: Session.read,
     Opcode.WRITE: Session.write,
+    Opcode.FLUSH: Session.flush,
     Opcode.FSYNC: Session.fsync,
     Opcode.FSYNCDIR: Session.fsyncdir,
     Opcode.FALLOCATE: Session.fallocate,

@@ -141,3 +141,13 @@ def test_memory_comes_back_when_much_was_forgotten(tmp_path: Path) -> None:
         needed.append(kernel.union.needs_tidying)
         assert needed == [False, True, False]
         assert not [node for node in gc.get_objects() if type(node).__name__ == "Inode"]
+
+
+def test_the_counts_for_the_log_may_be_taken_while_inodes_come_and_go(stack: Stack) -> None:
+    with stack.opened() as kernel:
+        kernel.tree()
+        counted = 0
+        for _ in kernel.union.nodes.table:
+            kernel.create(f"new{counted}")
+            counted += 1
+        assert kernel.union.statistics()["inodes"] == 2 * counted

@@ -123,7 +123,8 @@ class InodeTable:
         return len(self._by_number)
 
     def __iter__(self) -> Iterator[AnyInode]:
-        return iter(self._by_number.values())
+        # A copy: the counts for the log are taken on another thread.
+        return iter(list(self._by_number.values()))
 
     @property
     def directories(self) -> int:

@@ -86,7 +86,6 @@ class Union:
         copy_up = None if self._writers is None else self._writers.copy_up
         self._content = Content(self.nodes, upper, copy_up, volatile=settings.volatile)
         self._changes = Changes(self.nodes, upper, copy_up, self._content, acl_enabled=settings.acl)
-        self._upper = upper
 
     @property
     def is_read_only(self) -> bool:
@@ -326,9 +325,9 @@ class Union:
     def close(self) -> None:
         """Close every descriptor of the union's own."""
         self.files.close()
-        for node in (self.nodes.root,):
-            for directory in (*([node.upper] if node.upper else ()), *node.lowers):
-                directory.tree.descriptors.close()
+        root = self.nodes.root
+        for directory in (*([root.upper] if root.upper else ()), *root.lowers):
+            directory.tree.descriptors.close()
 
     def statistics(self) -> dict[str, int]:
         """Give the counts that the log shows on request."""

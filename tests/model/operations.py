@@ -42,6 +42,9 @@ class Actor:
             with _effective_user(nobody=operation.as_nobody):
                 return KINDS[operation.kind].run(self, operation)
         except OSError as error:
+            if operation.kind == "rename" and error.errno == errno.ENOTEMPTY:
+                # With RENAME_WHITEOUT, ext4 changes the directory's time though the rename fails.
+                os.utime((self.root / operation.path).parent, ns=_times(operation))
             return errno.errorcode[error.errno] if error.errno else repr(error)
 
     def close(self) -> None:

@@ -21,6 +21,8 @@ from tests.system.chroot import run_in
 from tests.system.debian_root import debian_root
 from tests.system.on_disk import mounted_over
 
+pytestmark = pytest.mark.timeout(900)
+"""In seconds: making the root takes minutes where the cache holds none."""
 OPTIONS = ("redirect_dir=on", "metacopy=on", "index=off")
 
 

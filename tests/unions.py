@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.stacks import Layer, write
+from unionfs.layer.abilities import WhiteoutForm
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.lower import open_lower
-from unionfs.layer.metadata import Metadata
 from unionfs.layer.open_upper import OpenedUpper, UpperOptions, open_upper
 from unionfs.union.inode import AnyInode
 from unionfs.union.step import Gate, Operation, run
@@ -48,6 +48,8 @@ class Stack:
     writable: bool = True
     owners: bool = True
     """Whether owners can be set and devices be made; otherwise both are recorded, as for an ordinary user."""
+    whiteouts: WhiteoutForm | None = None
+    """The form of all whiteouts, in the place of the one that the options lead to."""
     descriptors: int = 64
 
     def __post_init__(self) -> None:
@@ -84,9 +86,10 @@ class Stack:
         opened: OpenedUpper | None = None
         if self.writable:
             opened = open_upper(os.fsencode(self.upper), os.fsencode(self.work), descriptors, self.options)
+            abilities = opened.upper.abilities
             if not self.owners:
-                opened.upper.abilities = replace(opened.upper.abilities, owners=False, devices=False)
-                opened.upper.metadata = Metadata(opened.upper.abilities)
+                abilities = replace(abilities, owners=False, devices=False)
+            opened.upper.use(replace(abilities, whiteouts=self.whiteouts or abilities.whiteouts))
         lowers = [open_lower(os.fsencode(self.lower(n)), n, descriptors) for n in range(len(self.lowers))]
         union = Union(opened.upper if opened else None, lowers, self.settings)
         try:

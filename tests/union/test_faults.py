@@ -16,7 +16,7 @@ import pytest
 from tests.faults import failing
 from tests.stacks import Directory, File, HardLink, Layer, Symlink
 from tests.unions import EVERYTHING, Kernel, Shown, Stack
-from unionfs.layer.open_upper import UpperOptions
+from unionfs.layer.abilities import WhiteoutForm
 from unionfs.linux.rename import RENAME_EXCHANGE
 
 LOWER: Layer = {
@@ -131,9 +131,10 @@ RENUMBERED = {"rename a directory over an emptied one"}
 """The directory that is to be replaced is emptied on disk first, by an opaque one of the upper alone."""
 
 FORMS = {
-    "device": (UpperOptions(), EVERYTHING),
-    "prefix": (UpperOptions(prefix_whiteouts=True), EVERYTHING),
-    "whole": (UpperOptions(), replace(EVERYTHING, metacopy=False)),
+    "device": (WhiteoutForm.DEVICE, EVERYTHING),
+    "prefix": (WhiteoutForm.PREFIX, EVERYTHING),
+    "attribute": (WhiteoutForm.ATTRIBUTE, EVERYTHING),
+    "whole": (WhiteoutForm.DEVICE, replace(EVERYTHING, metacopy=False)),
 }
 
 
@@ -169,8 +170,8 @@ def comparable(tree: dict[str, Shown], case: str) -> dict[str, Shown]:
 @pytest.mark.parametrize("case", CASES)
 def test_a_failure_anywhere_changes_nothing(memory: Path, case: str, form: str) -> None:
     prepare, act = CASES[case]
-    options, settings = FORMS[form]
-    stack = Stack(memory / "stack", [LOWER], settings, options)
+    whiteouts, settings = FORMS[form]
+    stack = Stack(memory / "stack", [LOWER], settings, whiteouts=whiteouts)
     for number in count(1):
         for directory in (stack.upper, stack.work):
             shutil.rmtree(directory)

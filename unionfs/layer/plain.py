@@ -111,7 +111,7 @@ class Plain:
         if self._upper.abilities.whiteouts is not WhiteoutForm.DEVICE:
             raise OSError(errno.EPERM, "the file system can't hold a whiteout of overlayfs (a device 0:0)")
         if whiteout.name == whiteout.hidden:
-            self._upper.replace(self._upper.stage_whiteout(directory), directory, whiteout.name)
+            self._upper.replace(self._upper.whiteouts.stage(directory), directory, whiteout.name)
             return
         if not directory.has(whiteout.hidden):
             self._upper.white_out(directory, whiteout.hidden)

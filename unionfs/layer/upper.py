@@ -5,12 +5,9 @@ old or the new entry, whole, and never hides one. Knows nothing of the layers be
 is needed.
 """
 
-import contextlib
 import errno
-import logging
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,11 +17,11 @@ from unionfs.layer.directory import SELF, Directory
 from unionfs.layer.index import HardLinks
 from unionfs.layer.metadata import Metadata
 from unionfs.layer.ownership import Ownership
-from unionfs.layer.workdir import Workdir, remove_tree
+from unionfs.layer.whiteouts import Whiteouts, touch
+from unionfs.layer.workdir import Workdir
 from unionfs.linux import xattrs
 from unionfs.linux.rename import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, renameat2
 
-_log = logging.getLogger(__name__)
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -62,9 +59,14 @@ class Upper:
         self.root = root
         self.workdir = workdir
         self.links = links
+        self.work = workdir.directory
+        self.use(abilities)
+
+    def use(self, abilities: Abilities) -> None:
+        """Keep everything in the ways that *abilities* say."""
         self.abilities = abilities
         self.metadata = Metadata(abilities)
-        self.work = workdir.directory
+        self.whiteouts = Whiteouts(self.workdir, abilities)
 
     # Making entries.
 
@@ -77,7 +79,7 @@ class Upper:
         if not over_whiteout and not new.opaque and self._is_made_in_place(parent, new):
             return self._make_entry(parent, name, new, new.ownership.permissions)
         staged = self.stage(new, default_acl=parent.xattr(SELF, acl.DEFAULT))
-        with self.discarding(staged):
+        with self.workdir.discarding(staged):
             self.place(staged, parent, name, directory=new.is_directory, over_whiteout=over_whiteout)
         return None
 
@@ -107,7 +109,7 @@ class Upper:
         opened = self._make_entry(self.work, staged, new, 0o700 if new.is_directory else 0o600)
         if opened is not None:
             os.close(opened)
-        with self.discarding(staged):
+        with self.workdir.discarding(staged):
             ownership = new.ownership
             if default_acl is not None and ownership.type_bits != stat.S_IFLNK:
                 ownership = self._inherit_acl(staged, new, default_acl)
@@ -147,7 +149,7 @@ class Upper:
         else:
             self.replace(staged, parent, name)
         if over_whiteout:
-            self._remove_prefixed(parent, name)
+            self.whiteouts.remove_prefixed(parent, name)
 
     def _move_in(self, staged: bytes, parent: Directory, name: bytes) -> None:
         """Put *staged* at *name*, where nothing stands; the file system looks again, where it can."""
@@ -171,10 +173,10 @@ class Upper:
         else:
             staged = self.workdir.staged_name()
             _link(source, source_name, self.work, staged)
-            with self.discarding(staged):
+            with self.workdir.discarding(staged):
                 self.replace(staged, parent, name)
         if over_whiteout:
-            self._remove_prefixed(parent, name)
+            self.whiteouts.remove_prefixed(parent, name)
 
     # Taking entries away.
 
@@ -184,31 +186,31 @@ class Upper:
         Raises:
             OSError: it can't be written.
         """
-        form = self._form_for(name)
+        form = self.whiteouts.form_for(name)
         if form is WhiteoutForm.PREFIX:
-            self._write_prefixed(parent, name)
+            self.whiteouts.write_prefixed(parent, name)
         elif form is WhiteoutForm.DEVICE:
             os.mknod(name, stat.S_IFCHR, 0, dir_fd=parent.fd())
         else:
-            staged = self._stage_attribute_whiteout(parent)
-            with self.discarding(staged):
+            staged = self.whiteouts.stage_in_attribute(parent)
+            with self.workdir.discarding(staged):
                 self._move_in(staged, parent, name)
 
     def take_away(self, parent: Directory, name: bytes, *, leave_whiteout: bool) -> bytes:
         """Move *name* into the workdir in one step, leaving a whiteout where asked; give its name there."""
         staged = self.workdir.staged_name()
         fd, work = parent.fd(), self.work.fd()
-        form = self._form_for(name)
+        form = self.whiteouts.form_for(name)
         if not leave_whiteout:
             os.rename(name, staged, src_dir_fd=fd, dst_dir_fd=work)
         elif form is WhiteoutForm.PREFIX:
-            with self._prefixing(parent, name):
+            with self.whiteouts.prefixing(parent, name):
                 os.rename(name, staged, src_dir_fd=fd, dst_dir_fd=work)
         elif form is WhiteoutForm.DEVICE:
             renameat2(fd, name, work, staged, RENAME_WHITEOUT)
         else:
-            mark = self._stage_attribute_whiteout(parent)
-            with self.discarding(mark):
+            mark = self.whiteouts.stage_in_attribute(parent)
+            with self.workdir.discarding(mark):
                 if self.abilities.exchange:
                     self.exchange(self.work, mark, parent, name)
                     return mark
@@ -221,25 +223,8 @@ class Upper:
         os.unlink(name, dir_fd=parent.fd())
 
     def discard(self, staged: bytes) -> None:
-        """Remove *staged*, if it is there, from the workdir, with all beneath it.
-
-        What can't be removed is logged: what had to be done is done, and the next mount sweeps the workdir.
-        """
-        try:
-            remove_tree(self.work, staged)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            _log.warning("an entry stays in the workdir until the next mount: %s", error)
-
-    @contextlib.contextmanager
-    def discarding(self, staged: bytes) -> Iterator[None]:
-        """Remove *staged* from the workdir when what is done with it fails."""
-        try:
-            yield
-        except BaseException:
-            self.discard(staged)
-            raise
+        """Remove *staged* from the workdir, as ``Workdir.discard``."""
+        self.workdir.discard(staged)
 
     # Renaming.
 
@@ -253,9 +238,9 @@ class Upper:
         Raises:
             OSError: EXDEV for a directory where there is no such order, and what rename gives.
         """
-        form = self._form_for(name) if move.leaves_whiteout else None
+        form = self.whiteouts.form_for(name) if move.leaves_whiteout else None
         if form is WhiteoutForm.PREFIX:
-            with self._prefixing(source, name):
+            with self.whiteouts.prefixing(source, name):
                 self.rename(source, name, target, new_name, move._replace(leaves_whiteout=False))
             return
         if form is WhiteoutForm.ATTRIBUTE:
@@ -268,23 +253,21 @@ class Upper:
             flags = RENAME_WHITEOUT if form is WhiteoutForm.DEVICE else 0
             renameat2(source.fd(), name, target.fd(), new_name, flags)
         if move.over_whiteout:
-            self._remove_prefixed(target, new_name)
+            self.whiteouts.remove_prefixed(target, new_name)
 
     def _rename_leaving_attribute(
         self, source: Directory, name: bytes, target: Directory, new_name: bytes, move: Move
     ) -> None:
         if not move.directory and (move.replaces or not self.abilities.exchange):
-            mark, staged = self._stage_attribute_whiteout(source), self.workdir.staged_name()
-            _link(source, name, self.work, staged)
-            self.replace(staged, target, new_name)
-            self.replace(mark, source, name)
+            self._link_and_cover(source, name, target, new_name)
             return
         if not self.abilities.exchange:
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-        staged, work = self._stage_attribute_whiteout(target), self.work.fd()
+        staged, work = self.whiteouts.stage_in_attribute(target), self.work.fd()
         covered = not move.over_whiteout and target.has(new_name)
         flags = RENAME_EXCHANGE if covered else 0
-        renameat2(work, staged, target.fd(), new_name, flags)
+        with self.workdir.discarding(staged):
+            renameat2(work, staged, target.fd(), new_name, flags)
         try:
             self._swap(source, name, target, new_name)
         except OSError:
@@ -295,10 +278,32 @@ class Upper:
         if covered:
             self.discard(staged)
 
+    def _link_and_cover(self, source: Directory, name: bytes, target: Directory, new_name: bytes) -> None:
+        """Give a file its new name, and then cover the old one; what the new name held is kept until both are done."""
+        mark, staged = self.whiteouts.stage_in_attribute(source), self.workdir.staged_name()
+        stands = target.has(new_name)
+        covered = stands and self.abilities.exchange
+        with self.workdir.discarding(mark), self.workdir.discarding(staged):
+            _link(source, name, self.work, staged)
+            if covered:
+                self.exchange(self.work, staged, target, new_name)
+            else:
+                self.replace(staged, target, new_name)
+            try:
+                self.replace(mark, source, name)
+            except OSError:
+                if covered:
+                    self.exchange(self.work, staged, target, new_name)
+                elif not stands:
+                    self.unlink(target, new_name)
+                raise
+        if covered:
+            self.discard(staged)
+
     def _swap(self, source: Directory, name: bytes, target: Directory, whiteout_name: bytes) -> None:
         """Exchange an entry with a whiteout, which stays one where it arrives."""
         if stat.S_ISREG(target.status(whiteout_name).st_mode):
-            self._expect_attribute_whiteouts(source)
+            self.whiteouts.expect_attributes(source)
         self.exchange(source, name, target, whiteout_name)
 
     def _remove_swapped(self, source: Directory, name: bytes, target: Directory, new_name: bytes) -> None:
@@ -325,7 +330,7 @@ class Upper:
         assert parent is not None
         attributes, _ = directory.examine()
         staged = self.stage(New(Ownership.of(attributes), opaque=True))
-        with self.discarding(staged):
+        with self.workdir.discarding(staged):
             self.metadata.copy_xattrs(parent, directory.name, self.work, staged)
             self.exchange(self.work, staged, parent, directory.name)
         directory.tree.descriptors.drop(directory)
@@ -338,7 +343,7 @@ class Upper:
         if self.abilities.namespace is not None:
             xattrs.set_(directory.path(), self.abilities.namespace + private_xattrs.OPAQUE, b"y")
         elif not directory.has(whiteout.OPAQUE_MARKER):
-            self._touch(directory, whiteout.OPAQUE_MARKER)
+            touch(directory, whiteout.OPAQUE_MARKER)
 
     def set_mark(self, parent: Directory, name: bytes, mark: bytes, value: bytes) -> bool:
         """Set overlayfs's attribute *mark* of an entry; False where the upper can't keep it."""
@@ -358,70 +363,6 @@ class Upper:
         for namespace in (private_xattrs.TRUSTED, private_xattrs.USER):
             if parent.xattr(name, namespace + mark) is not None:
                 xattrs.remove(parent.path(name), namespace + mark)
-
-    # Forms of whiteouts.
-
-    def _form_for(self, name: bytes) -> WhiteoutForm:
-        form = self.abilities.whiteouts
-        if form is WhiteoutForm.PREFIX and not whiteout.fits_prefix(name):
-            return WhiteoutForm.ATTRIBUTE
-        return form
-
-    def stage_whiteout(self, parent: Directory) -> bytes:
-        """Make a whiteout in the workdir that is to be put into *parent*, and give its name there."""
-        if self.abilities.whiteouts is not WhiteoutForm.DEVICE:
-            return self._stage_attribute_whiteout(parent)
-        staged = self.workdir.staged_name()
-        os.mknod(staged, stat.S_IFCHR, 0, dir_fd=self.work.fd())
-        return staged
-
-    def _stage_attribute_whiteout(self, parent: Directory) -> bytes:
-        namespace = self._expect_attribute_whiteouts(parent)
-        staged = self.workdir.staged_name()
-        self._touch(self.work, staged)
-        with self.discarding(staged):
-            xattrs.set_(self.work.path(staged), namespace + private_xattrs.WHITEOUT, b"y")
-        return staged
-
-    def _expect_attribute_whiteouts(self, parent: Directory) -> bytes:
-        """Say on *parent* that it holds whiteouts in attribute form; give the namespace in which they are marked."""
-        namespace = self.abilities.namespace
-        if namespace is None:
-            raise OSError(errno.EOPNOTSUPP, "the upper's file system can't keep a whiteout for this name")
-        if parent.xattr(SELF, namespace + private_xattrs.OPAQUE) is None:
-            xattrs.set_(parent.path(), namespace + private_xattrs.OPAQUE, b"x")
-        return namespace
-
-    @contextlib.contextmanager
-    def _prefixing(self, parent: Directory, name: bytes) -> Iterator[None]:
-        """Write the ``.wh.`` file of *name* before the step that makes it true, and remove it when the step fails."""
-        written = self._write_prefixed(parent, name)
-        try:
-            yield
-        except OSError:
-            if written:
-                self._remove_prefixed(parent, name)
-            raise
-
-    def _write_prefixed(self, parent: Directory, name: bytes) -> bool:
-        """Write the ``.wh.`` file of *name*; tell whether it wasn't there."""
-        try:
-            self._touch(parent, whiteout.PREFIX + name)
-        except FileExistsError:
-            return False
-        return True
-
-    def _remove_prefixed(self, parent: Directory, name: bytes) -> None:
-        """Remove the ``.wh.`` file of what has come to stand beside it: it hides nothing any more, so it may fail."""
-        try:
-            if whiteout.fits_prefix(name) and parent.has(whiteout.PREFIX + name):
-                os.unlink(whiteout.PREFIX + name, dir_fd=parent.fd())
-        except OSError as error:
-            _log.warning("a whiteout stays beside its own file: %s", error)
-
-    @staticmethod
-    def _touch(parent: Directory, name: bytes) -> None:
-        os.close(os.open(name, _CREATE, 0o644, dir_fd=parent.fd()))
 
 
 def _link(source: Directory, name: bytes, target: Directory, new_name: bytes) -> None:

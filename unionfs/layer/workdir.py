@@ -5,14 +5,18 @@ Owns ``WORKDIR/work`` (as overlayfs does, which empties it at mount, as we do), 
 ``index`` owns what is kept of hard links.
 """
 
+import contextlib
 import errno
+import logging
 import os
 import stat
+from collections.abc import Iterator
 
 from unionfs.layer import acl
 from unionfs.layer.directory import Directory
 from unionfs.linux import xattrs
 
+_log = logging.getLogger(__name__)
 WORK = b"work"
 INCOMPAT = b"incompat"
 VOLATILE = b"volatile"
@@ -96,6 +100,27 @@ class Workdir:
         """Give a name of ``work`` that isn't used; ``work`` was swept at mount and is ours alone."""
         self._serial += 1
         return b"#%x" % self._serial
+
+    def discard(self, staged: bytes) -> None:
+        """Remove *staged*, if it is there, with all beneath it.
+
+        What can't be removed is logged: what had to be done is done, and the next mount sweeps the workdir.
+        """
+        try:
+            remove_tree(self.directory, staged)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            _log.warning("an entry stays in the workdir until the next mount: %s", error)
+
+    @contextlib.contextmanager
+    def discarding(self, staged: bytes) -> Iterator[None]:
+        """Remove *staged* when what is done with it fails."""
+        try:
+            yield
+        except BaseException:
+            self.discard(staged)
+            raise
 
 
 def remove_tree(directory: Directory, name: bytes) -> None:

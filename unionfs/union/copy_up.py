@@ -78,7 +78,7 @@ class CopyUp:
         shown = self._nodes.attributes(node)
         owned = self._nodes.ownership(node)
         staged = self._upper.stage(New(owned))
-        with self._upper.discarding(staged):
+        with self._upper.workdir.discarding(staged):
             self._upper.metadata.copy_xattrs(*node.place, self._upper.work, staged)
             self._restore_mode(staged, owned)
             set_times(self._upper.work, staged, shown.atime_ns, shown.mtime_ns)
@@ -114,7 +114,7 @@ class CopyUp:
         target = os.readlink(node.place.name, dir_fd=node.place.directory.fd()) if stat.S_ISLNK(shown.mode) else b""
         staged = self._upper.stage(New(self._nodes.ownership(node), target))
         with _held_back(node):
-            with self._upper.discarding(staged):
+            with self._upper.workdir.discarding(staged):
                 if shown.is_regular and content:
                     place = Place(self._upper.work, staged)
                     yield from self._copy(node, place, shown, shown.size if size is None else min(size, shown.size))

@@ -104,6 +104,14 @@ def test_only_what_is_offered_and_wanted_is_agreed(stack: Stack) -> None:
             assert not flags & refused
 
 
+def test_file_handles_are_declined(stack: Stack) -> None:
+    """They would last while the kernel knows the inode: overlayfs above would count links wrong after it forgot."""
+    with stack.opened() as opened, connected(opened.union) as kernel:
+        flags = agreed(kernel.initialise(ALL).body)
+        assert Init.NO_EXPORT_SUPPORT in flags
+        assert Init.EXPORT_SUPPORT not in flags
+
+
 def test_access_lists_are_agreed_only_where_they_are_kept(tmp_path: Path) -> None:
     stack = Stack(tmp_path / "stack", [{}], Settings(acl=False))
     with stack.opened() as opened, connected(opened.union) as kernel:

@@ -92,6 +92,7 @@ class Init(enum.IntFlag):
     SETXATTR_EXT = 1 << 29
     INIT_EXT = 1 << 30
     PASSTHROUGH = 1 << 37
+    NO_EXPORT_SUPPORT = 1 << 38
 
 
 class SetAttr(enum.IntFlag):

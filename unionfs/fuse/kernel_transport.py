@@ -40,7 +40,7 @@ _WANTED = (
     Init.ASYNC_READ | Init.BIG_WRITES | Init.DONT_MASK | Init.DO_READDIRPLUS | Init.READDIRPLUS_AUTO
     | Init.ASYNC_DIO | Init.NO_OPEN_SUPPORT | Init.PARALLEL_DIROPS | Init.MAX_PAGES | Init.CACHE_SYMLINKS
     | Init.NO_OPENDIR_SUPPORT | Init.EXPLICIT_INVAL_DATA | Init.HANDLE_KILLPRIV_V2 | Init.INIT_EXT
-    | Init.EXPORT_SUPPORT | Init.HAS_IOCTL_DIR | Init.SETXATTR_EXT
+    | Init.NO_EXPORT_SUPPORT | Init.HAS_IOCTL_DIR | Init.SETXATTR_EXT
 )  # fmt: skip
 Answer = bytes | Operation[bytes]
 Handler = Callable[["Session", Request], Answer]

@@ -27,7 +27,7 @@ def serve(union: Union, device_fd: int, ready: Callable[[], None], transport: Tr
     """
     # Imported here: the command that only asks for help needs neither, and trio with pyfuse3 takes 160 ms.
     if transport is Transport.KERNEL:
-        from unionfs.fuse.kernel_transport import serve as serve_by  # noqa: PLC0415
+        from unionfs.fuse.kernel.session import serve as serve_by  # noqa: PLC0415
     else:
         from unionfs.fuse.pyfuse3_transport import serve as serve_by  # noqa: PLC0415
     serve_by(union, device_fd, ready)

@@ -1,7 +1,6 @@
-"""The transport that speaks the kernel's FUSE protocol on /dev/fuse itself.
+"""Which operation of the union answers which request.
 
-Owns the negotiation, the loop, and which operation of the union answers which request. What pyfuse3 lacks is here:
-opens and listings without a message, cached directories, the callers of writes, and the newer requests.
+Owns the way from the fields of a request to the arguments of the union, and from what it gives to a body.
 
 A request without a handler is answered with ENOSYS. For OPEN and OPENDIR that is on purpose: after the first the
 kernel does without (FUSE_NO_OPEN_SUPPORT, FUSE_NO_OPENDIR_SUPPORT). It opens files and directories by itself, keeps
@@ -9,174 +8,42 @@ content and listings, and says with each request which inode it is for.
 """
 
 import errno
-import functools
-import logging
 import os
-import select
 import stat
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from unionfs.fuse import abi, codec, policy
-from unionfs.fuse.abi import Init, Opcode, SetAttr
-from unionfs.fuse.codec import ProtocolError, Request
-from unionfs.fuse.workers import Done, Workers
+from unionfs.fuse import policy
+from unionfs.fuse.kernel import abi, codec, negotiation
+from unionfs.fuse.kernel.abi import Opcode, SetAttr
+from unionfs.fuse.kernel.codec import Request
+from unionfs.fuse.kernel.device import MAX_WRITE
 from unionfs.union import Union
 from unionfs.union.listing import LAST_DOT_COOKIE
-from unionfs.union.step import Gate, Operation
+from unionfs.union.step import Operation
 from unionfs.union.union import Caller, Change
 
-_log = logging.getLogger(__name__)
-
-# One message carries up to 1 MiB of content, the most that every kernel from 4.20 on takes.
-MAX_WRITE = 1 << 20
-_BUFFER_SIZE = MAX_WRITE + 4096
 _TIMEOUT = int(policy.TIMEOUT)
-# How long to stay awake after a request, in seconds.
-_AWAKE = 60e-6
-_NO_ANSWER = (Opcode.FORGET, Opcode.BATCH_FORGET, Opcode.INTERRUPT)
-_WANTED = (
-    Init.ASYNC_READ | Init.BIG_WRITES | Init.DONT_MASK | Init.DO_READDIRPLUS | Init.READDIRPLUS_AUTO
-    | Init.ASYNC_DIO | Init.NO_OPEN_SUPPORT | Init.PARALLEL_DIROPS | Init.MAX_PAGES | Init.CACHE_SYMLINKS
-    | Init.NO_OPENDIR_SUPPORT | Init.EXPLICIT_INVAL_DATA | Init.HANDLE_KILLPRIV_V2 | Init.INIT_EXT
-    | Init.NO_EXPORT_SUPPORT | Init.HAS_IOCTL_DIR | Init.SETXATTR_EXT
-)  # fmt: skip
 Answer = bytes | Operation[bytes]
-Handler = Callable[["Session", Request], Answer]
+Handler = Callable[["Answers", Request], Answer]
+UNANSWERED = (Opcode.FORGET, Opcode.BATCH_FORGET, Opcode.INTERRUPT)
+"""Requests to which nothing is replied, not even an error."""
 
 
-class Session:
-    """One mounted connection, answered by a union."""
+class Answers:
+    """What is answered to the requests on one connection, by a union."""
 
-    def __init__(self, union: Union, device_fd: int, ready: Callable[[], None]) -> None:
+    def __init__(self, union: Union, ready: Callable[[], None]) -> None:
         self._union = union
-        self._fd = device_fd
         self._ready = ready
-        self._workers = Workers()
-        self._buffer = bytearray(_BUFFER_SIZE)
-        self._view = memoryview(self._buffer)
-        self._poll = select.poll()
-        self._poll.register(device_fd, select.POLLIN)
-        self._poll.register(self._workers.fd, select.POLLIN)
-        self._connected = True
-        self._agreed = Init(0)
-        self._minor = 0
-        self._tidy_at: float | None = None
-
-    # The loop.
-
-    def run(self) -> None:
-        """Answer until the connection ends."""
-        os.set_blocking(self._fd, False)
-        while self._connected:
-            size = self._receive()
-            if size:
-                self._serve(self._view[:size])
-            else:
-                self._wait()
-            if not self._workers.is_idle:
-                self._workers.collect()
-        self._workers.close()
-
-    def _receive(self) -> int:
-        """Read one request; 0 when there is none now, or none any more."""
-        try:
-            return os.readv(self._fd, [self._buffer])
-        except BlockingIOError:
-            return 0
-        except OSError as error:
-            # ENODEV: the mount has ended. ECONNABORTED: somebody aborted it.
-            if error.errno in (errno.ENODEV, errno.ECONNABORTED):
-                self._connected = False
-            # ENOENT: the request was interrupted before it was read.
-            elif error.errno not in (errno.ENOENT, errno.EINTR):
-                raise
-            return 0
-
-    def _wait(self) -> None:
-        """Stay awake for a moment, then sleep until there is something to do."""
-        until = time.perf_counter() + _AWAKE
-        while time.perf_counter() < until:
-            if self._poll.poll(0):
-                return
-        timeout = None
-        if self._tidy_at is not None:
-            timeout = max(0.0, self._tidy_at - time.monotonic()) * 1000
-        if not self._poll.poll(timeout) and self._tidy_at is not None:
-            self._tidy_at = None
-            self._union.tidy()
-
-    def _serve(self, message: memoryview) -> None:
-        try:
-            request = codec.request(message)
-        except ProtocolError as error:
-            _log.error("a message of the kernel is passed over: %s", error)
-            return
-        handler = _HANDLERS.get(request.opcode, Session.unknown)
-        try:
-            answer = handler(self, request)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the mount goes on
-            self._fail(request.opcode, request.unique, error)
-            return
-        if isinstance(answer, bytes):
-            self._answer(request.opcode, request.unique, answer)
-        else:
-            self._advance(answer, request.opcode, request.unique, lambda: next(answer))
-
-    def _advance(self, operation: Operation[bytes], opcode: int, unique: int, go_on: Callable[[], Any]) -> None:
-        """Take *operation* on to its next step, or to its end."""
-        try:
-            step = go_on()
-        except StopIteration as stop:
-            self._answer(opcode, unique, stop.value)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the mount goes on
-            self._fail(opcode, unique, error)
-        else:
-            if isinstance(step, Gate):
-                step.wait(functools.partial(self._advance, operation, opcode, unique, lambda: next(operation)))
-            else:
-                self._workers.run(step, functools.partial(self._stepped, operation, opcode, unique))
-
-    def _stepped(self, operation: Operation[bytes], opcode: int, unique: int, done: Done) -> None:
-        error = done.error
-        if error is not None:
-            self._advance(operation, opcode, unique, lambda: operation.throw(error))
-        else:
-            self._advance(operation, opcode, unique, lambda: operation.send(done.result))
-
-    def _answer(self, opcode: int, unique: int, body: bytes) -> None:
-        if opcode in _NO_ANSWER:
-            return
-        self._send(unique, codec.answer_header(unique, len(body)), body)
-
-    def _fail(self, opcode: int, unique: int, error: Exception) -> None:
-        if opcode in _NO_ANSWER:
-            _log.warning("a message without answer failed: %s", os.strerror(policy.errno_of(error)))
-            return
-        self._send(unique, codec.answer_header(unique, 0, policy.errno_of(error)), b"")
-
-    def _send(self, unique: int, header: bytes, body: bytes) -> None:
-        try:
-            os.writev(self._fd, [header, body])
-        except OSError as error:
-            # ENOENT: whoever asked was interrupted and is gone. ENODEV: the mount has ended.
-            if error.errno not in (errno.ENOENT, errno.ENODEV):
-                _log.error("the answer to request %d was refused: %s", unique, error)
-
-    # Negotiation.
+        self._agreed = negotiation.NOTHING
 
     def init(self, request: Request) -> bytes:
-        """Agree on what both sides can do."""
+        """INIT: agree on what both sides can do; the mount answers from now on."""
         offered = codec.offer(request.body)
-        if offered.major != abi.MAJOR or offered.minor < abi.OLDEST_MINOR:
-            raise OSError(errno.EPROTO, f"the kernel speaks FUSE {offered.major}.{offered.minor}")
-        wanted = _WANTED
-        if self._union.settings.acl:
-            wanted |= Init.POSIX_ACL
-        self._agreed, self._minor = offered.flags & wanted, offered.minor
+        self._agreed = negotiation.agree(offered, acl=self._union.settings.acl)
         self._ready()
-        return codec.init_reply(offered, self._agreed, max_write=MAX_WRITE, page_size=os.sysconf("SC_PAGESIZE"))
+        return negotiation.reply(offered, self._agreed, MAX_WRITE)
 
     def unknown(self, _request: Request) -> bytes:
         """Let the kernel do without this request from now on."""
@@ -196,20 +63,16 @@ class Session:
     def forget(self, request: Request) -> bytes:
         """FORGET."""
         self._union.forget(request.nodeid, abi.FORGET_IN.unpack_from(request.body)[0])
-        return self._forgotten()
+        return b""
 
     def batch_forget(self, request: Request) -> bytes:
         """BATCH_FORGET."""
         for number, lookups in codec.forgets(request.body):
             self._union.forget(number, lookups)
-        return self._forgotten()
-
-    def _forgotten(self) -> bytes:
-        if self._union.needs_tidying and self._tidy_at is None:
-            self._tidy_at = time.monotonic() + policy.TIDY_DELAY
         return b""
 
-    def _caller(self, request: Request, umask: int) -> Caller:
+    @staticmethod
+    def _caller(request: Request, umask: int) -> Caller:
         return Caller(request.uid, request.gid, umask)
 
     def mknod(self, request: Request) -> bytes:
@@ -316,7 +179,7 @@ class Session:
 
     def flush(self, request: Request) -> bytes:
         """FLUSH: only for what a kernel does before it, and doesn't where it was told to do without."""
-        if self._union.is_read_only or self._minor >= abi.WRITES_BEFORE_FLUSH:
+        if self._union.is_read_only or self._agreed.writes_before_flush:
             return self.unknown(request)
         return b""
 
@@ -411,7 +274,7 @@ class Session:
         """SETXATTR."""
         size, flags = abi.SETXATTR_IN.unpack_from(request.body)
         start, keeps = abi.SETXATTR_IN.size, True
-        if self._agreed & Init.SETXATTR_EXT:
+        if self._agreed.has_extended_setxattr:
             more, _ = abi.SETXATTR_EXT_IN.unpack_from(request.body, start)
             start, keeps = start + abi.SETXATTR_EXT_IN.size, not more & abi.SETXATTR_ACL_KILL_SGID
         attribute, _, value = bytes(request.body[start:]).partition(b"\0")
@@ -424,52 +287,40 @@ class Session:
         return b""
 
 
-_HANDLERS: Mapping[int, Handler] = {
-    Opcode.INIT: Session.init,
-    Opcode.DESTROY: Session.nothing,
-    Opcode.LOOKUP: Session.lookup,
-    Opcode.FORGET: Session.forget,
-    Opcode.BATCH_FORGET: Session.batch_forget,
-    Opcode.INTERRUPT: Session.nothing,
-    Opcode.GETATTR: Session.getattr,
-    Opcode.SETATTR: Session.setattr,
-    Opcode.READLINK: Session.readlink,
-    Opcode.SYMLINK: Session.symlink,
-    Opcode.MKNOD: Session.mknod,
-    Opcode.MKDIR: Session.mkdir,
-    Opcode.UNLINK: Session.unlink,
-    Opcode.RMDIR: Session.rmdir,
-    Opcode.RENAME: Session.rename,
-    Opcode.RENAME2: Session.rename2,
-    Opcode.LINK: Session.link,
-    Opcode.CREATE: Session.create,
-    Opcode.TMPFILE: Session.tmpfile,
-    Opcode.READ: Session.read,
-    Opcode.WRITE: Session.write,
-    Opcode.FLUSH: Session.flush,
-    Opcode.FSYNC: Session.fsync,
-    Opcode.FSYNCDIR: Session.fsyncdir,
-    Opcode.FALLOCATE: Session.fallocate,
-    Opcode.LSEEK: Session.lseek,
-    Opcode.COPY_FILE_RANGE: Session.copy_file_range,
-    Opcode.READDIR: Session.readdir,
-    Opcode.READDIRPLUS: Session.readdirplus,
-    Opcode.STATFS: Session.statfs,
-    Opcode.GETXATTR: Session.getxattr,
-    Opcode.LISTXATTR: Session.listxattr,
-    Opcode.SETXATTR: Session.setxattr,
-    Opcode.REMOVEXATTR: Session.removexattr,
-    Opcode.IOCTL: Session.ioctl,
+HANDLERS: Mapping[int, Handler] = {
+    Opcode.INIT: Answers.init,
+    Opcode.DESTROY: Answers.nothing,
+    Opcode.LOOKUP: Answers.lookup,
+    Opcode.FORGET: Answers.forget,
+    Opcode.BATCH_FORGET: Answers.batch_forget,
+    Opcode.INTERRUPT: Answers.nothing,
+    Opcode.GETATTR: Answers.getattr,
+    Opcode.SETATTR: Answers.setattr,
+    Opcode.READLINK: Answers.readlink,
+    Opcode.SYMLINK: Answers.symlink,
+    Opcode.MKNOD: Answers.mknod,
+    Opcode.MKDIR: Answers.mkdir,
+    Opcode.UNLINK: Answers.unlink,
+    Opcode.RMDIR: Answers.rmdir,
+    Opcode.RENAME: Answers.rename,
+    Opcode.RENAME2: Answers.rename2,
+    Opcode.LINK: Answers.link,
+    Opcode.CREATE: Answers.create,
+    Opcode.TMPFILE: Answers.tmpfile,
+    Opcode.READ: Answers.read,
+    Opcode.WRITE: Answers.write,
+    Opcode.FLUSH: Answers.flush,
+    Opcode.FSYNC: Answers.fsync,
+    Opcode.FSYNCDIR: Answers.fsyncdir,
+    Opcode.FALLOCATE: Answers.fallocate,
+    Opcode.LSEEK: Answers.lseek,
+    Opcode.COPY_FILE_RANGE: Answers.copy_file_range,
+    Opcode.READDIR: Answers.readdir,
+    Opcode.READDIRPLUS: Answers.readdirplus,
+    Opcode.STATFS: Answers.statfs,
+    Opcode.GETXATTR: Answers.getxattr,
+    Opcode.LISTXATTR: Answers.listxattr,
+    Opcode.SETXATTR: Answers.setxattr,
+    Opcode.REMOVEXATTR: Answers.removexattr,
+    Opcode.IOCTL: Answers.ioctl,
 }
-
-
-def serve(union: Union, device_fd: int, ready: Callable[[], None]) -> None:
-    """Answer the requests on the mounted connection *device_fd* until it ends, and close it.
-
-    Raises:
-        OSError: the connection failed.
-    """
-    try:
-        Session(union, device_fd, ready).run()
-    finally:
-        os.close(device_fd)

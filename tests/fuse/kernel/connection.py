@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from unionfs.fuse import abi
-from unionfs.fuse.abi import Opcode
-from unionfs.fuse.kernel_transport import Session
+from unionfs.fuse.kernel import abi
+from unionfs.fuse.kernel.abi import Opcode
+from unionfs.fuse.kernel.session import Session
 from unionfs.union import Union
 
 PATIENCE = 10.0
@@ -92,7 +92,7 @@ def connected(union: Union, ready: threading.Event | None = None) -> Iterator[Co
         yield connection
     finally:
         # The device would say ENODEV; a socket can't, so the session is told.
-        session._connected = False
+        session.device.connected = False
         connection.send(Opcode.DESTROY, 0)
         deadline = time.monotonic() + PATIENCE
         thread.join(deadline - time.monotonic())

@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from unionfs.fuse import abi
-from unionfs.fuse.abi import Init, SetAttr
+from unionfs.fuse.kernel import abi
+from unionfs.fuse.kernel.abi import Init, SetAttr
 from unionfs.layer.attributes import Attributes
 
 _NANOSECONDS = 1_000_000_000

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from unionfs.fuse import abi, codec
-from unionfs.fuse.abi import Init, Opcode, SetAttr
+from unionfs.fuse.kernel import abi, codec
+from unionfs.fuse.kernel.abi import Init, Opcode, SetAttr
 from unionfs.layer.attributes import Attributes
 
 pytestmark = pytest.mark.skipif(sys.byteorder != "little", reason="the bytes are written for little-endian machines")

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from tests.fuse.connection import Connection
-from unionfs.fuse import abi
-from unionfs.fuse.abi import Opcode
+from tests.fuse.kernel.connection import Connection
+from unionfs.fuse.kernel import abi
+from unionfs.fuse.kernel.abi import Opcode
 
 ROOT = 1
 

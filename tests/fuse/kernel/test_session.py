@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuse.asking import ROOT, attributes, dirents, entry, listing, lookup, read, setattr_body, write
-from tests.fuse.connection import PATIENCE, Connection, connected
+from tests.fuse.kernel.asking import ROOT, attributes, dirents, entry, listing, lookup, read, setattr_body, write
+from tests.fuse.kernel.connection import PATIENCE, Connection, connected
 from tests.posix.acl import acl
 from tests.stacks import Directory, File, HardLink, Layer, Symlink
 from tests.unions import EVERYTHING, NOBODY, Stack
-from unionfs.fuse import abi
-from unionfs.fuse.abi import Init, Opcode, SetAttr
+from unionfs.fuse.kernel import abi
+from unionfs.fuse.kernel.abi import Init, Opcode, SetAttr
 from unionfs.linux.copy import copy_content
 from unionfs.union.union import Settings
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from unionfs.fuse.workers import MOST_WORKERS, Done, Workers
+from unionfs.fuse.kernel.workers import MOST_WORKERS, Done, Workers
 
 PATIENCE = 10.0
 

@@ -1,0 +1,59 @@
+"""What the daemon and the kernel agree on in INIT.
+
+Owns which features are wanted. Decided by what the kernel offers in flags, since distributions add features to old
+versions; only what no flag tells is told by the minor version of the protocol.
+"""
+
+import errno
+import os
+from typing import NamedTuple
+
+from unionfs.fuse.kernel import abi, codec
+from unionfs.fuse.kernel.abi import Init
+from unionfs.fuse.kernel.codec import Offer
+
+# EXPORT_SUPPORT isn't wanted: file handles would last no longer than the kernel knows the inode, so they are declined.
+# ATOMIC_O_TRUNC isn't either, since there is no OPEN that could truncate: it comes as SETATTR.
+_WANTED = (
+    Init.ASYNC_READ | Init.BIG_WRITES | Init.DONT_MASK | Init.DO_READDIRPLUS | Init.READDIRPLUS_AUTO
+    | Init.ASYNC_DIO | Init.NO_OPEN_SUPPORT | Init.PARALLEL_DIROPS | Init.MAX_PAGES | Init.CACHE_SYMLINKS
+    | Init.NO_OPENDIR_SUPPORT | Init.EXPLICIT_INVAL_DATA | Init.HANDLE_KILLPRIV_V2 | Init.INIT_EXT
+    | Init.NO_EXPORT_SUPPORT | Init.HAS_IOCTL_DIR | Init.SETXATTR_EXT
+)  # fmt: skip
+
+
+class Agreement(NamedTuple):
+    """What both sides do from now on."""
+
+    minor: int
+    flags: Init
+
+    @property
+    def has_extended_setxattr(self) -> bool:
+        """Whether SETXATTR says more than the flags of setxattr(2)."""
+        return bool(self.flags & Init.SETXATTR_EXT)
+
+    @property
+    def writes_before_flush(self) -> bool:
+        """Whether the kernel writes what a close finds dirty even where FLUSH has no answer."""
+        return self.minor >= abi.WRITES_BEFORE_FLUSH
+
+
+NOTHING = Agreement(0, Init(0))
+
+
+def agree(offered: Offer, *, acl: bool) -> Agreement:
+    """Agree to what is *offered* and wanted; with *acl*, access lists are kept.
+
+    Raises:
+        OSError: EPROTO where the kernel's protocol is too old, or another one.
+    """
+    if offered.major != abi.MAJOR or offered.minor < abi.OLDEST_MINOR:
+        raise OSError(errno.EPROTO, f"the kernel speaks FUSE {offered.major}.{offered.minor}")
+    wanted = _WANTED | Init.POSIX_ACL if acl else _WANTED
+    return Agreement(min(offered.minor, abi.MINOR), offered.flags & wanted)
+
+
+def reply(offered: Offer, agreement: Agreement, max_write: int) -> bytes:
+    """Tell the kernel; messages carry up to *max_write* bytes of content."""
+    return codec.init_reply(offered, agreement.flags, max_write=max_write, page_size=os.sysconf("SC_PAGESIZE"))

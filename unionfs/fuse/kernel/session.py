@@ -1,0 +1,135 @@
+"""The loop of one connection: requests in, answers out, and what may block in workers meanwhile.
+
+Owns waiting, the guard around each request (an exception becomes an errno, and never the end of the mount), and how an
+operation goes on from step to step.
+"""
+
+import functools
+import logging
+import os
+import select
+import time
+from collections.abc import Callable
+from typing import Any
+
+from unionfs.fuse import policy
+from unionfs.fuse.kernel import codec
+from unionfs.fuse.kernel.answers import HANDLERS, UNANSWERED, Answers
+from unionfs.fuse.kernel.codec import ProtocolError, Request
+from unionfs.fuse.kernel.device import Device
+from unionfs.fuse.kernel.workers import Done, Workers
+from unionfs.union import Union
+from unionfs.union.step import Gate, Operation
+
+_log = logging.getLogger(__name__)
+
+# How long to stay awake after a request, in seconds.
+_AWAKE = 60e-6
+
+
+class Session:
+    """One mounted connection, answered by a union."""
+
+    def __init__(self, union: Union, device_fd: int, ready: Callable[[], None]) -> None:
+        self.device = Device(device_fd)
+        self._union = union
+        self._answers = Answers(union, ready)
+        self._workers = Workers()
+        self._poll = select.poll()
+        self._poll.register(device_fd, select.POLLIN)
+        self._poll.register(self._workers.fd, select.POLLIN)
+        self._tidy_at: float | None = None
+
+    def run(self) -> None:
+        """Answer until the connection ends.
+
+        Raises:
+            OSError: the connection failed.
+        """
+        while self.device.connected:
+            message = self.device.receive()
+            if message:
+                self._serve(message)
+            else:
+                self._wait()
+            if not self._workers.is_idle:
+                self._workers.collect()
+        self._workers.close()
+
+    def _wait(self) -> None:
+        """Stay awake for a moment, then sleep until there is something to do."""
+        until = time.perf_counter() + _AWAKE
+        while time.perf_counter() < until:
+            if self._poll.poll(0):
+                return
+        if not self._poll.poll(self._until_tidying()) and self._tidy_at is not None:
+            self._tidy_at = None
+            self._union.tidy()
+
+    def _until_tidying(self) -> float | None:
+        """Give how many milliseconds to sleep at most."""
+        if self._tidy_at is None:
+            if not self._union.needs_tidying:
+                return None
+            self._tidy_at = time.monotonic() + policy.TIDY_DELAY
+        return max(0.0, self._tidy_at - time.monotonic()) * 1000
+
+    def _serve(self, message: memoryview) -> None:
+        try:
+            request = codec.request(message)
+        except ProtocolError as error:
+            _log.error("a message of the kernel is passed over: %s", error)
+            return
+        handler = HANDLERS.get(request.opcode, Answers.unknown)
+        try:
+            answer = handler(self._answers, request)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the mount goes on
+            self._fail(request, error)
+            return
+        if isinstance(answer, bytes):
+            self._answer(request, answer)
+        else:
+            self._advance(answer, request, lambda: next(answer))
+
+    def _advance(self, operation: Operation[bytes], request: Request, go_on: Callable[[], Any]) -> None:
+        """Take *operation* on to its next step, or to its end."""
+        try:
+            step = go_on()
+        except StopIteration as stop:
+            self._answer(request, stop.value)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the mount goes on
+            self._fail(request, error)
+        else:
+            if isinstance(step, Gate):
+                step.wait(functools.partial(self._advance, operation, request, lambda: next(operation)))
+            else:
+                self._workers.run(step, functools.partial(self._stepped, operation, request))
+
+    def _stepped(self, operation: Operation[bytes], request: Request, done: Done) -> None:
+        error = done.error
+        if error is not None:
+            self._advance(operation, request, lambda: operation.throw(error))
+        else:
+            self._advance(operation, request, lambda: operation.send(done.result))
+
+    def _answer(self, request: Request, body: bytes) -> None:
+        if request.opcode not in UNANSWERED:
+            self.device.answer(request.unique, body)
+
+    def _fail(self, request: Request, error: Exception) -> None:
+        if request.opcode in UNANSWERED:
+            _log.warning("a message without answer failed: %s", os.strerror(policy.errno_of(error)))
+        else:
+            self.device.fail(request.unique, policy.errno_of(error))
+
+
+def serve(union: Union, device_fd: int, ready: Callable[[], None]) -> None:
+    """Answer the requests on the mounted connection *device_fd* until it ends, and close it.
+
+    Raises:
+        OSError: the connection failed.
+    """
+    try:
+        Session(union, device_fd, ready).run()
+    finally:
+        os.close(device_fd)

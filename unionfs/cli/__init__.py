@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from unionfs import __version__
 from unionfs.cli.arguments import UsageError
 from unionfs.cli.report import describe, exit_code
+from unionfs.cli.streams import open_missing_streams
 from unionfs.mount.allocator import restart_with_returning_allocator
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -46,6 +47,7 @@ exit codes: 0 done, 1 failed (the reason is on stderr), 2 the command line is wr
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that *arguments*, by default those of this process, ask for, and give its exit code."""
+    open_missing_streams()
     words = sys.argv[1:] if arguments is None else arguments
     if arguments is None and "mount" in words[:2] and len(words) > words.index("mount") + 1:
         restart_with_returning_allocator()

@@ -1,5 +1,6 @@
 """``unionfs unpack``: what it prints, and where."""
 
+import fcntl
 import json
 import os
 import pty
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.image.documents import sha256
+from tests.mounts import mount, unmount_or_detach
 from tests.store.images import BOTTOM, NAME, TOP, chain_ids, layout
 from tests.tarball import archive, file
 from unionfs.cli import main
@@ -98,6 +100,8 @@ def test_error_is_one_line(tmp_path: Path, capsys: Captured, layer: bytes, optio
         (["image", "layers", "--frob"], "No such option"),
         (["image", "layers", "--max-layer-bytes", "0"], "0 is not in the range"),
         (["oci:image:a", "layers", "--image", "b"], "both name an image"),
+        (["image", ""], "Invalid value for 'DIR': it is empty"),
+        (["image", "layers", "--platform", "a b"], 'invalid platform "a b"'),
     ],
 )
 def test_wrong_command_line_is_exit_code_2(
@@ -109,6 +113,20 @@ def test_wrong_command_line_is_exit_code_2(
     assert (code, output) == (2, "")
     (line,) = errors.splitlines()
     assert text in line
+
+
+@pytest.mark.parametrize("name", [".lock", ".staging"])
+def test_directory_that_can_not_be_used_is_named_by_its_path(tmp_path: Path, capsys: Captured, name: str) -> None:
+    source = layout(tmp_path / "image", BOTTOM)
+    (tmp_path / "layers").mkdir(0o700)
+    (tmp_path / "layers" / name).mkdir()
+    mount("tmpfs", tmp_path / "layers" / name, "tmpfs")  # it can be neither opened as a file nor removed
+    try:
+        code, output, errors = run(capsys, source, tmp_path / "layers")
+    finally:
+        assert unmount_or_detach(tmp_path / "layers" / name)
+    assert (code, output) == (1, "")
+    assert errors.startswith(f"unionfs: error: {tmp_path}/layers/{name}: ")
 
 
 def test_missing_archive_is_exit_code_1(tmp_path: Path, capsys: Captured) -> None:
@@ -169,6 +187,21 @@ def test_progress_shows_on_a_terminal(tmp_path: Path) -> None:
     assert code == 0
     assert b"MB" in shown
     assert b"lowerdir=" in shown
+
+
+def test_who_is_waited_for_is_said_after_a_second(tmp_path: Path) -> None:
+    source, target = layout(tmp_path / "image", BOTTOM), tmp_path / "layers"
+    target.mkdir(0o700)
+    with (target / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen([TOOL, source, target], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert process.poll() is None
+    output, errors = process.communicate(timeout=60)
+    assert said == f"unionfs: waiting for process {os.getpid()}, which is unpacking into {target}\n"
+    assert (process.returncode, errors) == (0, "")
+    assert "lowerdir=" in output
 
 
 def test_terminal_is_no_archive(tmp_path: Path) -> None:

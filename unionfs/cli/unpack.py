@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -55,11 +56,27 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _path_of(_context: click.Context, _parameter: click.Parameter, text: str) -> Path:
+    # An empty path would be the working directory, which no one means who has left a variable empty.
+    if not text:
+        raise click.BadParameter("it is empty")
+    return Path(text)
+
+
+def _platform_of(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Platform | None:
+    try:
+        return None if text is None else Platform.parse(text)
+    except ImageError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.command(help=_HELP, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("archive")
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", callback=_path_of)
 @click.option("--image", "selector", metavar="REF", help="The image to take, by name, by tag or as @N.")
-@click.option("--platform", metavar="OS/ARCH", help="The platform to take, by default this machine's.")
+@click.option(
+    "--platform", metavar="OS/ARCH", callback=_platform_of, help="The platform to take, by default this machine's."
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print the result.")
 @click.option(
     "--max-layer-bytes",
@@ -75,7 +92,7 @@ def _command(
     archive: str,
     directory: Path,
     selector: str | None,
-    platform: str | None,
+    platform: Platform | None,
     form: str,
     max_layer_bytes: int | None,
     max_layer_entries: int | None,
@@ -90,13 +107,17 @@ def _command(
     with _naming_options(), _opened(archive, source_limits) as (source, named):
         if selector is not None and named is not None:
             raise UsageError("--image and the end of ARCHIVE both name an image")
-        wanted = None if platform is None else Platform.parse(platform)
-        image = source.image(selector or named, wanted)
+        image = source.image(selector or named, platform)
         with _progress(image) as report:
-            unpacked = unpack_image(image, directory, limits, report)
+            unpacked = unpack_image(image, directory, limits, report, partial(_say_who_is_waited_for, directory))
     for warning in unpacked.warnings:
         print(escape(f"unionfs: warning: {warning}"), file=sys.stderr)
     print(_as_json(image, unpacked) if form == "json" else _as_text(unpacked))
+
+
+def _say_who_is_waited_for(directory: Path, holder: int | None) -> None:
+    who = "another process" if holder is None else f"process {holder}"
+    print(escape(f"unionfs: waiting for {who}, which is unpacking into {directory}"), file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from unionfs.layer.lower import clone_or_same, open_directory
 from unionfs.layer.upper import Upper
 from unionfs.layer.workdir import Workdir, WorkdirError
 from unionfs.linux.files import descriptor_path, reopen, sync_file_system
+from unionfs.linux.locks import flock_holder
 from unionfs.linux.mounts import mount_of
 from unionfs.linux.resolve import openat2
 
@@ -219,12 +220,6 @@ def _lock(fd: int, path: bytes, patience: float) -> int:
 
 
 def _holder(fd: int) -> str:
-    """Name the process that holds the lock on *fd*, from /proc/locks."""
-    found = os.fstat(fd)
-    wanted = b"%02x:%02x:%d" % (os.major(found.st_dev), os.minor(found.st_dev), found.st_ino)
-    with open("/proc/locks", "rb") as locks:
-        for line in locks:
-            fields = line.split()
-            if b"->" not in fields and fields[5] == wanted:
-                return f" (process {int(fields[4])})"
-    return ""
+    """Name the process that holds the lock on *fd*."""
+    holder = flock_holder(fd)
+    return "" if holder is None else f" (process {holder})"

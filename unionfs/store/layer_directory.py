@@ -8,8 +8,9 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -18,22 +19,29 @@ from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.directory import Directory, Tree
 from unionfs.layer.unpack import ROOT, Staging, remove_tree
 from unionfs.linux.files import sync_file_system
+from unionfs.linux.locks import flock_holder
 
 _LOCK = b".lock"
 _STAGING = b".staging"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 EMPTY = b"empty"
 """The layer of an image that has none."""
+_PATIENCE = 1.0
+"""Seconds that the lock is waited for before somebody is told."""
+_RETRY = 0.05
+
+Waiting = Callable[[int | None], None]
+"""Called when another process is waited for, with its id where that can be known."""
 
 
 class LayerDirectory:
     """An open directory of layers, locked against others; a context manager."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, waiting: Waiting = lambda _: None) -> None:
         """Open *path*, made if it isn't there, wait for the lock, and sweep what a killed process left.
 
         Raises:
-            OSError: it can't be made, read or written.
+            OSError: it can't be made, read or written; the error names it.
         """
         self.path = path.absolute()
         self.warnings: list[str] = []
@@ -41,14 +49,16 @@ class LayerDirectory:
         with ExitStack() as opening:
             self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             opening.callback(os.close, self.fd)
-            lock = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.fd)
-            opening.callback(os.close, lock)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with self._naming(_LOCK):
+                lock = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.fd)
+                opening.callback(os.close, lock)
+                _take(lock, waiting)
             if not made:
                 self._protect()
             self._sweep()
-            os.mkdir(_STAGING, 0o700, dir_fd=self.fd)
-            self._staging = os.open(_STAGING, _DIRECTORY, dir_fd=self.fd)
+            with self._naming(_STAGING):
+                os.mkdir(_STAGING, 0o700, dir_fd=self.fd)
+                self._staging = os.open(_STAGING, _DIRECTORY, dir_fd=self.fd)
             opening.callback(os.close, self._staging)
             self._descriptors = opening.pop_all()
 
@@ -107,8 +117,17 @@ class LayerDirectory:
         os.fsync(self.fd)
 
     def _sweep(self) -> None:
-        with suppress(FileNotFoundError):
+        with self._naming(_STAGING), suppress(FileNotFoundError):
             remove_tree(self.fd, _STAGING)
+
+    @contextmanager
+    def _naming(self, name: bytes) -> Iterator[None]:
+        """Let an error name *name* in the directory by its whole path, whatever beneath it the error is about."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = os.path.join(os.fsencode(self.path), name)
+            raise
 
     def close(self) -> None:
         """Remove what is still in staging, and release the lock."""
@@ -127,6 +146,18 @@ class LayerDirectory:
 def layer_name(chain_id: Digest) -> bytes:
     """Give the name of the layer with this chain id; it has no colon, which separates layers in ``lowerdir``."""
     return f"{chain_id.algorithm}-{chain_id.hex}".encode()
+
+
+def _take(lock: int, waiting: Waiting) -> None:
+    """Take the lock, however long another process has it."""
+    told_at = time.monotonic() + _PATIENCE
+    while time.monotonic() < told_at:
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(_RETRY)
+    waiting(flock_holder(lock))
+    fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _make(path: Path) -> bool:

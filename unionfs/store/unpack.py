@@ -16,7 +16,7 @@ from unionfs.layer.descriptors import MINIMUM, Descriptors
 from unionfs.layer.directory import Directory
 from unionfs.layer.unpack import LayerError, Unsettled, probe, settle, unpack
 from unionfs.store.error import StoreError
-from unionfs.store.layer_directory import EMPTY, LayerDirectory, layer_name
+from unionfs.store.layer_directory import EMPTY, LayerDirectory, Waiting, layer_name
 from unionfs.store.layer_stream import CancelledError, LayerStream
 from unionfs.store.lowerdir import lowerdir_option
 from unionfs.tar import Limits
@@ -48,18 +48,23 @@ class Unpacked:
 
 
 def unpack_image(
-    image: Image, directory: Path, limits: Limits | None = None, progress: Progress = lambda *_: None
+    image: Image,
+    directory: Path,
+    limits: Limits | None = None,
+    progress: Progress = lambda *_: None,
+    waiting: Waiting = lambda _: None,
 ) -> Unpacked:
     """Unpack all layers of *image* into *directory*, which is made if it isn't there.
 
-    A layer that is there already is left as it is. *limits* are those of each layer.
+    A layer that is there already is left as it is. *limits* are those of each layer. Another process that unpacks into
+    the directory is waited for; *waiting* is told of it when that takes longer than a second.
 
     Raises:
         StoreError: a layer is damaged, not the one of its digest, beyond a limit, or can't be stored; none of the
             image's layers was added then.
         OSError: the directory can't be made, read or written.
     """
-    with LayerDirectory(directory) as layers:
+    with LayerDirectory(directory, waiting) as layers:
         return _Unpacking(image, layers, limits or Limits(), progress).run()
 
 

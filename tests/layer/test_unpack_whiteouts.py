@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Callable
 
 import pytest
 
@@ -128,10 +129,22 @@ def test_whiteout_of_a_symlink_removes_the_link_alone(anyone: Unpacker) -> None:
     assert shown["etc/a"] == "A"
 
 
-def test_whiteout_through_a_lower_symlink_makes_it_a_directory(anyone: Unpacker) -> None:
-    shown = anyone.shown(BASE, archive(whiteout(b"link/a")))
-    assert shown["link"] == "dir"
-    assert shown["etc/a"] == "A"
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda name: whiteout(name + b"/a"),
+        lambda name: whiteout(name + b"/no/where"),
+        opaque,
+    ],
+    ids=["whiteout", "deep whiteout", "opaque marker"],
+)
+@pytest.mark.parametrize("name", ["link", "plain"])
+def test_whiteout_through_what_is_no_directory_beneath_makes_it_one(
+    anyone: Unpacker, name: str, make: Callable[[bytes], bytes]
+) -> None:
+    base = archive(directory(b"etc/"), file(b"etc/a", b"A"), symlink(b"link", b"etc"), file(b"plain", b"P"))
+    before = {"etc": "dir", "etc/a": "A", "link": "-> etc", "plain": "P"}
+    assert anyone.shown(base, archive(make(name.encode()))) == before | {name: "dir"}
 
 
 def test_whiteout_beneath_a_file_of_its_own_layer_has_no_effect(anyone: Unpacker) -> None:
@@ -180,6 +193,13 @@ def test_bookkeeping_of_aufs_is_not_content(anyone: Unpacker) -> None:
     stack = anyone.unpack(layer)
     assert tree(stack.top) == {"one": "linked", "two": "linked"}
     assert os.path.samefile(stack.top / "one", stack.top / "two")
+
+
+@pytest.mark.parametrize("name", [b".wh..wh..opq", b".wh.etc", b"deep/.wh..wh..opq", b"deep/.wh.x"])
+@pytest.mark.parametrize("of_aufs", [b".wh..wh.plnk", b".wh..wh.orph"])
+def test_whiteout_in_the_bookkeeping_of_aufs_means_nothing(anyone: Unpacker, of_aufs: bytes, name: bytes) -> None:
+    stack = anyone.unpack(BASE, archive(file(of_aufs + b"/" + name), file(b"after", b"1")))
+    assert tree(stack.top) == {"after": "1"}
 
 
 def test_opaque_marker_within_a_whited_out_directory_makes_it_again(anyone: Unpacker) -> None:

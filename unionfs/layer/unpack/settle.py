@@ -158,7 +158,7 @@ class _Settlement:
     def _is_idle(self, visit: _Visit, above: _Visit) -> bool:
         """Tell whether the directory was made for whiteouts alone and hides nothing that showed.
 
-        One that stands where a lower layer has something else stays: a path through it made it a directory.
+        One that stands where a lower layer has something else stays: who wrote the layer saw a directory there.
         """
         if visit.implied is None or Implied.WANTED in visit.implied or visit.left:
             return False

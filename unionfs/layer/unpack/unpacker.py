@@ -80,10 +80,10 @@ class _Unpacker:
         """
         try:
             parent, name = paths.split(entry.name)
-            if name.startswith(PREFIX):
-                self._whiteout(entry, parent, name)
-            elif parent.startswith(paths.AUFS):
+            if parent.startswith(paths.AUFS):
                 self._aufs(entry, parent, name)
+            elif name.startswith(PREFIX):
+                self._whiteout(entry, parent, name)
             elif not name:
                 self._root(entry)
             elif entry.kind is Kind.FILE:  # nearly all are, and the table below costs more than what it finds

@@ -19,7 +19,7 @@ from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.lower import open_lower
 from unionfs.layer.open_upper import OpenedUpper, UpperOptions, open_upper
 from unionfs.union.inode import AnyInode
-from unionfs.union.step import Gate, Operation, run
+from unionfs.union.step import Gate, Last, Operation, run
 from unionfs.union.table import ROOT
 from unionfs.union.union import Caller, Change, Settings, Union
 
@@ -274,7 +274,7 @@ class UnderWay:
             return
         step = self._step
         try:
-            result = step()
+            result = step.step() if isinstance(step, Last) else step()
         except OSError as error:
             failure = error
             self._go_on(lambda: self._operation.throw(failure))

@@ -38,7 +38,7 @@ from unionfs.layer.attributes import Attributes
 from unionfs.layer.entry import Kind
 from unionfs.union import Union
 from unionfs.union.listing import LAST_DOT_COOKIE
-from unionfs.union.step import Gate, Operation
+from unionfs.union.step import Gate, Last, Operation
 from unionfs.union.union import Caller, Change
 
 _log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ async def _drive(operation: Operation[T]) -> T:
                 step = next(operation)
                 continue
             try:
-                result = await trio.to_thread.run_sync(step)
+                result = await trio.to_thread.run_sync(step.step if isinstance(step, Last) else step)
             except Exception as error:  # noqa: BLE001 - it is the operation's to handle
                 step = operation.throw(error)
             else:

@@ -4,12 +4,14 @@ Owns which descriptor an inode is read or written through, and which steps may b
 answer, and syncing.
 """
 
+import contextlib
 import errno
 import functools
 import os
 import stat
+from collections.abc import Iterator, Sequence
 
-from unionfs.layer.directory import Directory
+from unionfs.layer.directory import SELF, Directory
 from unionfs.layer.metadata import set_permissions, without_set_id
 from unionfs.layer.upper import Upper
 from unionfs.linux.files import allocate
@@ -17,7 +19,7 @@ from unionfs.union.copy_up import CopyUp
 from unionfs.union.inode import DirectoryInode, Inode
 from unionfs.union.nodes import Nodes
 from unionfs.union.open_files import OpenFile
-from unionfs.union.step import Operation
+from unionfs.union.step import Last, Operation, Step
 
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
@@ -111,8 +113,8 @@ class Content:
         if count == size or offset + count >= os.fstat(opened.fd).st_size:
             return bytes(memoryview(piece)[:count])
         with opened.held() as fd:
-            rest: bytes = yield lambda: _read_all(fd, size - count, offset + count)
-        return bytes(piece[:count]) + rest
+            whole: bytes = yield Last(functools.partial(_read_on, piece, count, fd, offset))
+        return whole
 
     def write(self, node: Inode, offset: int, content: bytes, *, keep_set_id: bool) -> Operation[int]:
         """Write *content* at *offset*, copying up first; a writer without privilege takes set-id bits away.
@@ -196,31 +198,50 @@ class Content:
         if self._volatile or not node.in_upper:
             return
         yield from CopyUp.settled(node)
-        directories = [parent.upper for parent, _ in node.names() if parent.upper is not None]
-        if node.is_metacopy:
-            yield from _sync_and_close(node.place.directory.open(node.place.name, os.O_RDONLY))
-        elif node.type_bits == stat.S_IFREG:
-            with self.readable(node).held() as fd:
-                yield lambda: os.fdatasync(fd) if content_only else os.fsync(fd)
-        for directory in directories:
-            yield from self.sync_directory(directory)
+        directories = list({parent.upper for parent, _ in node.names() if parent.upper is not None})
+        for directory in directories[1:]:
+            with _opened(directory) as fd:
+                yield functools.partial(os.fsync, fd)
+        with contextlib.ExitStack() as held:
+            steps: list[Step] = []
+            if node.is_metacopy:
+                steps.append(functools.partial(os.fsync, held.enter_context(_opened(*node.place))))
+            elif node.type_bits == stat.S_IFREG:
+                sync = os.fdatasync if content_only else os.fsync
+                steps.append(functools.partial(sync, held.enter_context(self.readable(node).held())))
+            if directories:
+                steps.append(functools.partial(os.fsync, held.enter_context(_opened(directories[0]))))
+            yield Last(functools.partial(_do_all, steps))
 
-    def sync_directory(self, directory: Directory) -> Operation[None]:
-        """Have the names of *directory* on the device."""
-        yield from _sync_and_close(os.open(directory.path(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-
-    def sync_inode_directory(self, node: DirectoryInode) -> Operation[None]:
+    def sync_directory(self, node: DirectoryInode) -> Operation[None]:
         """Have the names of the upper's part of *node* on the device, unless the mount is volatile."""
         if self._volatile or node.upper is None or node.removed is not None:
             return
-        yield from self.sync_directory(node.upper)
+        with _opened(node.upper) as fd:
+            yield Last(functools.partial(os.fsync, fd))
 
 
-def _sync_and_close(fd: int) -> Operation[None]:
+@contextlib.contextmanager
+def _opened(directory: Directory, name: bytes = SELF) -> Iterator[int]:
+    """Open the regular file *name*, or *directory* itself, for a step."""
+    if name == SELF:
+        fd = os.open(directory.path(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    else:
+        fd = directory.open(name, os.O_RDONLY)
     try:
-        yield functools.partial(os.fsync, fd)
+        yield fd
     finally:
         os.close(fd)
+
+
+def _do_all(steps: Sequence[Step]) -> None:
+    for step in steps:
+        step()
+
+
+def _read_on(piece: bytearray, count: int, fd: int, offset: int) -> bytes:
+    """Give the first *count* bytes of *piece*, and what follows them in the file as far as *piece* is long."""
+    return bytes(memoryview(piece)[:count]) + _read_all(fd, len(piece) - count, offset + count)
 
 
 def _read_all(fd: int, size: int, offset: int) -> bytes:

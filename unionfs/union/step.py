@@ -3,13 +3,26 @@
 An operation is a generator. It yields either a *step*, a callable that may block and that touches descriptors but no
 table of the union, and is resumed with the step's result (or has its exception thrown in); or a ``Gate``, and is
 resumed when the gate opens. A transport runs steps in a worker while it goes on serving; ``run`` runs them in place.
+
+A step that is an operation's ``Last`` may be answered by the worker itself: the way back to the loop, and the loop's
+being busy, cost more than most such steps take.
 """
 
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 Step = Callable[[], Any]
+
+
+class Last(NamedTuple):
+    """A step whose result, or exception, is that of the whole operation.
+
+    The operation is resumed as after any step, but only to let go of what it holds: whoever asked may have the answer
+    by then, so nothing that shows may change any more, and the exception is passed on.
+    """
+
+    step: Step
 
 
 class Gate:
@@ -31,7 +44,7 @@ class Gate:
             waiter()
 
 
-Operation = Generator[Step | Gate, Any, T]
+Operation = Generator[Step | Last | Gate, Any, T]
 
 
 def run(operation: Operation[T]) -> T:
@@ -47,7 +60,7 @@ def run(operation: Operation[T]) -> T:
             if isinstance(step, Gate):
                 raise RuntimeError("the operation waits for another one that isn't finished")
             try:
-                result = step()
+                result = step.step() if isinstance(step, Last) else step()
             except OSError as error:
                 step = operation.throw(error)
             else:

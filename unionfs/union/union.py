@@ -242,7 +242,7 @@ class Union:
 
     def fsyncdir(self, number: int) -> Operation[None]:
         """Have the directory's names on the device."""
-        return self._content.sync_inode_directory(self.nodes.directory(number))
+        return self._content.sync_directory(self.nodes.directory(number))
 
     # Changes.
 

@@ -19,7 +19,7 @@ from unionfs.fuse.kernel.codec import ProtocolError, Request
 from unionfs.fuse.kernel.device import Device
 from unionfs.fuse.kernel.workers import Done, Workers
 from unionfs.union import Union
-from unionfs.union.step import Gate, Operation
+from unionfs.union.step import Gate, Last, Operation, Step
 
 _log = logging.getLogger(__name__)
 
@@ -46,15 +46,17 @@ class Session:
         Raises:
             OSError: the connection failed.
         """
-        while self.device.connected:
-            message = self.device.receive()
-            if message:
-                self._serve(message)
-            else:
-                self._wait()
-            if not self._workers.is_idle:
-                self._workers.collect()
-        self._workers.close()
+        try:
+            while self.device.connected:
+                message = self.device.receive()
+                if message:
+                    self._serve(message)
+                else:
+                    self._wait()
+                if not self._workers.is_idle:
+                    self._workers.collect()
+        finally:
+            self._workers.close()
 
     def _wait(self) -> None:
         """Stay awake for a moment, then sleep until there is something to do."""
@@ -102,6 +104,9 @@ class Session:
         else:
             if isinstance(step, Gate):
                 step.wait(functools.partial(self._advance, operation, request, lambda: next(operation)))
+            elif isinstance(step, Last):
+                last = functools.partial(self._answer_by, step.step, request)
+                self._workers.run(last, functools.partial(self._let_go, operation))
             else:
                 self._workers.run(step, functools.partial(self._stepped, operation, request))
 
@@ -111,6 +116,33 @@ class Session:
             self._advance(operation, request, lambda: operation.throw(error))
         else:
             self._advance(operation, request, lambda: operation.send(done.result))
+
+    def _answer_by(self, step: Step, request: Request) -> bytes | None:
+        """Do the last step of an operation and answer *request* with what comes of it, on a worker's thread."""
+        try:
+            result: bytes | None = step()
+        except Exception as error:
+            self._fail(request, error)
+            raise
+        self._answer(request, result or b"")
+        return result
+
+    @staticmethod
+    def _let_go(operation: Operation[bytes], done: Done) -> None:
+        """Take an answered *operation* to its end."""
+        try:
+            if done.error is None:
+                operation.send(done.result)
+            else:
+                operation.throw(done.error)
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the mount goes on
+            if error is not done.error:
+                _log.exception("an operation failed after its answer")
+            return
+        operation.close()
+        _log.error("an operation went on after its answer")
 
     def _answer(self, request: Request, body: bytes) -> None:
         if request.opcode not in UNANSWERED:

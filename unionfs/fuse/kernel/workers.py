@@ -78,12 +78,17 @@ class Workers:
         except BlockingIOError:
             return
         while not self._done.empty():
-            done = self._done.get()
-            self._pending -= 1
-            done.resume(done)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        done = self._done.get()
+        self._pending -= 1
+        done.resume(done)
 
     def close(self) -> None:
-        """End the threads, once their steps are finished."""
+        """Bring every operation with a step under way to its end, and end the threads."""
+        while self._pending:
+            self._go_on()
         for _ in self._threads:
             self._steps.put(None)
         for thread in self._threads:

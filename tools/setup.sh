@@ -12,7 +12,7 @@ packages='fuse3 libfuse3-dev pkg-config gcc libc6-dev python3 python3-dev python
 extra=''
 if [ "$purpose" = test ]; then
     # The tools that write the images, layers and overlays that the tests compare with, and what looks at the results.
-    packages="$packages attr acl libcap2-bin strace groff-base git e2fsprogs btrfs-progs util-linux bzip2 xz-utils zstd uidmap
+    packages="$packages attr acl libcap2-bin strace groff-base git e2fsprogs btrfs-progs util-linux procps bzip2 xz-utils zstd uidmap
         podman skopeo umoci runc crun docker-registry fuse-overlayfs mmdebstrap"
     extra='[dev]'
 fi
@@ -44,6 +44,9 @@ install_packages() {
 load_fuse() {
     [ -e /dev/fuse ] || modprobe fuse 2>/dev/null || true
     [ -e /dev/fuse ] || fail '/dev/fuse is missing: the kernel has no FUSE, or this container was started without it'
+    # fusermount3 unmounts for a user only where it can read the mount table here; a root made by debootstrap lacks it.
+    [ -e /etc/mtab ] || ln -s ../proc/self/mounts /etc/mtab 2>/dev/null \
+        || fail '/etc/mtab is missing (root can make it: ln -s ../proc/self/mounts /etc/mtab)'
 }
 
 install_project() {

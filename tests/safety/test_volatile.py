@@ -11,6 +11,7 @@ import pytest
 
 from tests.mounts import unmount_or_detach
 from tests.safety.daemons import Room
+from tests.stacks import File, write
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.open_upper import UpperOptions, open_upper
 
@@ -27,6 +28,17 @@ def test_the_mark_is_there_while_the_mount_lasts_and_gone_after_a_clean_end(room
     assert not _mark(room).parent.exists()
     assert (room.upper / "new").read_bytes() == b"new"
     room.start().end()
+
+
+def test_an_unmount_while_closes_are_still_being_told_is_a_clean_end(room: Room) -> None:
+    """The kernel may tell the daemon ECONNABORTED then, where it says ENODEV otherwise."""
+    write(room.lower, {f"f{number}": File() for number in range(400)})
+    for _ in range(5):
+        daemon = room.start("volatile")
+        for descriptor in [os.open(room.mount / f"f{number}", os.O_RDONLY) for number in range(400)]:
+            os.close(descriptor)
+        assert "Traceback" not in daemon.end()
+        assert not _mark(room).exists()
 
 
 def test_after_a_kill_the_upper_is_refused_by_name(room: Room) -> None:

@@ -376,5 +376,8 @@ def serve(union: Union, device_fd: int, ready: Callable[[], None]) -> None:
     pyfuse3.init(operations, f"/dev/fd/{device_fd}", set())
     try:
         trio.run(operations.main)
+    except* ConnectionAbortedError:
+        # What the kernel says, in the place of ENODEV, when the mount ends while a request is being handed over.
+        pass
     finally:
         pyfuse3.close(unmount=False)

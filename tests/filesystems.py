@@ -192,7 +192,7 @@ class Union:
 
 PLAIN = PlainDirectory()
 KERNEL = KernelOverlay()
-TRANSPORTS: tuple[FileSystem, ...] = (Union("pyfuse3", "pyfuse3"),)
+TRANSPORTS: tuple[FileSystem, ...] = (Union("kernel-protocol", "kernel"), Union("pyfuse3", "pyfuse3"))
 _ALL: tuple[FileSystem, ...] = (PLAIN, KERNEL, *TRANSPORTS)
 FILESYSTEMS: Mapping[str, FileSystem] = {system.name: system for system in _ALL}
 

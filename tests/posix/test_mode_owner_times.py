@@ -227,9 +227,12 @@ def test_only_the_owner_or_root_changes_attributes(place: Place) -> None:
     because="the FUSE protocol gives the time of birth to statx alone, which pyfuse3 doesn't handle",
 )
 def test_statx_tells_what_it_knows(place: Place) -> None:
-    for name in ("f", "u"):
+    for name in ("f", "u", "."):
         found = statx(place / name, STATX_BASIC_STATS | STATX_BTIME)
         assert found.mask & STATX_BASIC_STATS == STATX_BASIC_STATS
         assert bool(found.mask & STATX_BTIME) == place.expected
         if place.expected:
             assert abs(time.time_ns() - found.btime_ns) < 3600 * 10**9
+        if place.expected and place.is_on("union") and name != ".":
+            beneath = place.lowers["bottom"] if name == "f" else place.upper
+            assert found.btime_ns == statx(beneath / name, STATX_BTIME).btime_ns

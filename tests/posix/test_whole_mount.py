@@ -1,11 +1,10 @@
 """What a mount says of itself, and services that go past reading and writing.
 
-Sources: statfs(2), ioctl_iflags(2), name_to_handle_at(2), inotify(7).
+Sources: statfs(2), name_to_handle_at(2), inotify(7).
 """
 
-import fcntl
 import os
-from errno import ENOTTY, EOPNOTSUPP
+from errno import EOPNOTSUPP
 
 from tests.posix.inotify import watching
 from tests.posix.place import Place
@@ -13,7 +12,6 @@ from tests.posix.syscalls import file_handle, statfs_type
 from tests.posix.table import UNIONS, errno_of, row
 from tests.stacks import Directory, File, HardLink
 
-FS_IOC_GETFLAGS = 0x80086601
 FUSE_MAGIC, OVERLAY_MAGIC = 0x65735546, 0x794C7630
 
 
@@ -33,21 +31,6 @@ def test_statfs_gives_the_numbers_of_the_upper(place: Place) -> None:
 )
 def test_statfs_gives_the_magic_number(place: Place) -> None:
     assert statfs_type(place.path) == place.expected
-
-
-@row(
-    bottom={"f": File(b"x"), "d": Directory()},
-    expected={"pyfuse3": ENOTTY, "default": 0},
-    because="pyfuse3 has no handler for ioctl",
-)
-def test_inode_flags_are_told_or_unknown(place: Place) -> None:
-    descriptor = os.open(place / "f", os.O_RDONLY)
-    try:
-        assert errno_of(fcntl.ioctl, descriptor, FS_IOC_GETFLAGS, b"\0\0\0\0") == place.expected
-        assert errno_of(fcntl.ioctl, descriptor, 0x1234, b"\0\0\0\0") == ENOTTY
-    finally:
-        os.close(descriptor)
-    assert (place / "f").read_bytes() == b"x"
 
 
 @row(bottom={"f": File(b"x"), "d": Directory(), "g": File()})

@@ -15,6 +15,7 @@ from unionfs.layer.entry import Entry
 from unionfs.layer.marks import NO_MARKS, Marks, read_marks
 from unionfs.layer.whiteout import OPAQUE_MARKER, PREFIX, decode, find, fits_prefix
 from unionfs.linux import xattrs
+from unionfs.linux.birth import birth_time_ns
 from unionfs.linux.resolve import openat2
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -178,6 +179,14 @@ class Directory:
         except FileNotFoundError:
             return False
         return True
+
+    def birth_time_ns(self, name: bytes = SELF) -> int | None:
+        """Give when *name* was made, as far as its file system keeps that.
+
+        Raises:
+            OSError: ENOENT when it isn't there.
+        """
+        return birth_time_ns(self.fd(), name)
 
     def readlink(self, name: bytes) -> bytes:
         """Give the target of the symbolic link *name*."""

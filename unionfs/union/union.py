@@ -16,11 +16,13 @@ from unionfs.layer.directory import Directory
 from unionfs.layer.entry import Kind
 from unionfs.layer.upper import Upper
 from unionfs.layer.whiteout import NAME_MAX
+from unionfs.linux.inode_flags import Form
 from unionfs.union.changes import Change, Changes
 from unionfs.union.content import Content
 from unionfs.union.copy_up import CopyUp
 from unionfs.union.creation import Caller, Creation
 from unionfs.union.inode import AnyInode, DirectoryInode, Inode
+from unionfs.union.inode_flags import InodeFlags
 from unionfs.union.lowers import Lowers
 from unionfs.union.nodes import Nodes
 from unionfs.union.open_files import OpenFiles
@@ -86,6 +88,7 @@ class Union:
         copy_up = None if self._writers is None else self._writers.copy_up
         self._content = Content(self.nodes, upper, copy_up, volatile=settings.volatile)
         self._changes = Changes(self.nodes, upper, copy_up, self._content, acl_enabled=settings.acl)
+        self._flags = InodeFlags(self._content, copy_up)
 
     @property
     def is_read_only(self) -> bool:
@@ -131,6 +134,21 @@ class Union:
     def getattr(self, number: int) -> Attributes:
         """Give what the inode *number* shows."""
         return self.nodes.attributes(self.nodes.get(number))
+
+    def birth_time_ns(self, number: int) -> int | None:
+        """Give when the inode was made where it is now, as far as its file system keeps that.
+
+        Raises:
+            OSError: ESTALE for an unknown number, and what reaching the entry gives.
+        """
+        node = self.nodes.get(number)
+        if isinstance(node, DirectoryInode) and node.removed is not None:
+            return None
+        return node.place.directory.birth_time_ns(node.place.name)
+
+    def inode_flags(self, number: int, form: Form) -> bytes:
+        """Give the flags that the inode has on disk, as ioctl(2) does."""
+        return self._flags.get(self.nodes.get(number), form)
 
     def readlink(self, number: int) -> bytes:
         """Give the target of a symbolic link.
@@ -252,6 +270,10 @@ class Union:
         node = self.nodes.get(number)
         yield from self._changes.change(node, change, keep_set_id=keep_set_id)
         return self.nodes.attributes(node)
+
+    def set_inode_flags(self, number: int, form: Form, value: bytes) -> Operation[None]:
+        """Set the flags that the inode has on disk, as ioctl(2) does."""
+        return self._flags.set(self.nodes.get(number), form, value)
 
     def create(
         self, parent: int, name: bytes, mode: int, caller: Caller, *, rdev: int = 0, target: bytes = b""

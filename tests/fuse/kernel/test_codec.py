@@ -134,6 +134,39 @@ def test_an_absent_name_has_no_number_and_holds_too() -> None:
     assert codec.absent_reply(10) == bytes(16) + b"\x0a" + bytes(111)
 
 
+def test_the_time_of_birth_is_told_in_statx() -> None:
+    found = shown()
+    found.rdev = os.makedev(8, 17)
+    answer = codec.statx_reply(found, 3_000_000_001, 10)
+    assert answer == bytes.fromhex(
+        "0a00000000000000"  # attr_valid
+        "0000000000000000"  # its nanoseconds, flags
+        "00000000000000000000000000000000"
+        "ff0f0000"  # mask: the basic ones and btime
+        "00100000"  # blksize
+        "0000000000000000"  # attributes
+        "02000000 e8030000 00286bee"  # nlink, uid, gid
+        "a081 0000"  # mode
+        "5544332211000000"  # ino
+        "8813000000000000"  # size
+        "1000000000000000"  # blocks
+        "0000000000000000"  # attributes_mask
+        "ffffffffffffffff ffc99a3b 00000000"  # atime: -1 s + 999999999 ns
+        "0300000000000000 01000000 00000000"  # btime
+        "0200000000000000 07000000 00000000"  # ctime
+        "0100000000000000 0065cd1d 00000000"  # mtime
+        "08000000 11000000"  # rdev
+        "00000000 00000000"  # dev, which the kernel fills in
+    ) + bytes(112)
+    unknown = codec.statx_reply(found, None, 10)
+    assert unknown[32:36] == bytes.fromhex("ff070000")
+
+
+def test_an_ioctl_answers_no_more_than_there_is_room_for() -> None:
+    assert codec.ioctl_reply(b"abcd", 8) == bytes(16) + b"abcd"
+    assert codec.ioctl_reply(b"abcd", 2) == bytes(16) + b"ab"
+
+
 @pytest.mark.parametrize(
     ("major", "minor", "encoded"),
     [(0, 0, 0), (1, 3, 0x103), (8, 17, 0x811), (300, 70000, 0x11112C70), (4095, 1048575, 0xFFFFFFFF)],
@@ -210,7 +243,8 @@ SIZES = {
     "MKDIR_IN": 8, "RENAME_IN": 8, "RENAME2_IN": 16, "LINK_IN": 8, "OPEN_IN": 8, "CREATE_IN": 16, "READ_IN": 40,
     "WRITE_IN": 40, "FSYNC_IN": 16, "GETXATTR_IN": 8, "FALLOCATE_IN": 32, "LSEEK_IN": 24, "COPY_FILE_RANGE_IN": 56,
     "OUT_HEADER": 16, "INIT_OUT": 64, "ENTRY_OUT": 128, "ATTR_OUT": 104, "OPEN_OUT": 16, "WRITE_OUT": 8,
-    "STATFS_OUT": 80, "GETXATTR_OUT": 8, "LSEEK_OUT": 8, "DIRENT": 24,
+    "STATFS_OUT": 80, "GETXATTR_OUT": 8, "LSEEK_OUT": 8, "DIRENT": 24, "IOCTL_IN": 32, "IOCTL_OUT": 16,
+    "STATX_OUT": 288,
 }  # fmt: skip
 
 

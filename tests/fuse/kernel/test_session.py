@@ -94,7 +94,7 @@ def test_names_are_found_and_their_absence_may_be_remembered(kernel: Connection)
     assert kernel.ask(Opcode.LOOKUP, 4711, b"x\0").error == errno.ESTALE
 
 
-@pytest.mark.parametrize("opcode", [Opcode.OPEN, Opcode.OPENDIR, Opcode.ACCESS, Opcode.STATX, 4711])
+@pytest.mark.parametrize("opcode", [Opcode.OPEN, Opcode.OPENDIR, Opcode.ACCESS, 4711])
 def test_a_request_without_a_handler_is_not_sent_again(kernel: Connection, opcode: int) -> None:
     assert kernel.ask(opcode, ROOT, bytes(64)).error == errno.ENOSYS
 
@@ -318,10 +318,6 @@ def test_the_file_system_is_described(kernel: Connection) -> None:
     blocks, *_, namelen, _frsize, _ = abi.STATFS_OUT.unpack(kernel.ask(Opcode.STATFS, ROOT).body)
     assert blocks > 0
     assert namelen == 255
-
-
-def test_inode_flags_are_not_kept(kernel: Connection) -> None:
-    assert kernel.ask(Opcode.IOCTL, ROOT, abi.IOCTL_IN.pack(0, 0, 0x80086601, 0, 0, 8)).error == errno.ENOTTY
 
 
 @pytest.mark.parametrize("message", [b"", b"short", bytes(40), abi.IN_HEADER.pack(99, 1, 2, 1, 0, 0, 0, 0, 0)])

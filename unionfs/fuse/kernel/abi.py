@@ -14,8 +14,8 @@ OLDEST_MINOR = 31
 
 # From this on (Linux 5.10; the change is in 5.8) the kernel writes what a close finds dirty even without FLUSH.
 WRITES_BEFORE_FLUSH = 32
-
-ROOT_ID = 1
+# From this on (Linux 5.14; the change is in 5.13) the kernel checks who sets inode flags, before it asks.
+CHECKS_INODE_FLAGS = 34
 
 
 class Opcode(enum.IntEnum):
@@ -114,6 +114,8 @@ WRITE_KILL_SUIDGID = 1 << 2
 OPEN_KEEP_CACHE = 1 << 1
 FSYNC_CONTENT_ONLY = 1 << 0
 SETXATTR_ACL_KILL_SGID = 1 << 0
+STATX_BASIC_STATS = 0x7FF
+STATX_BTIME = 0x800
 
 # Requests. Every one begins with IN_HEADER; its last field holds the length of extensions, and padding.
 IN_HEADER = struct.Struct("=IIQQIIIHH")  # length opcode unique nodeid uid gid pid extensions padding
@@ -140,7 +142,6 @@ IOCTL_IN = struct.Struct("=QIIQII")  # handle flags command argument in_size out
 FALLOCATE_IN = struct.Struct("=QQQII")  # handle offset length mode padding
 LSEEK_IN = struct.Struct("=QQII")  # handle offset whence padding
 COPY_FILE_RANGE_IN = struct.Struct("=QQQQQQQ")  # handle offset nodeid_out handle_out offset_out length flags
-STATX_IN = struct.Struct("=IIQII")  # getattr_flags reserved handle sx_flags sx_mask
 
 # Replies. Every one begins with OUT_HEADER, whose error is a negative errno or 0.
 OUT_HEADER = struct.Struct("=IiQ")  # length error unique
@@ -154,5 +155,6 @@ GETXATTR_OUT = struct.Struct("=II")
 IOCTL_OUT = struct.Struct("=iIII")
 LSEEK_OUT = struct.Struct("=Q")
 DIRENT = struct.Struct("=QQII")  # ino offset name_length type
-# attr_valid, its nanoseconds, flags, two spare; then the statx structure.
+# attr_valid, its nanoseconds, flags, two spare; then the structure of statx(2): mask blksize attributes nlink uid gid
+# mode spare ino size blocks attributes_mask, the times of access, birth, status change and content, and both devices.
 STATX_OUT = struct.Struct("=QII16x" + "IIQIIIHHQQQQ" + "qIi" * 4 + "IIII112x")

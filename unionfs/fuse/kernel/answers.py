@@ -18,6 +18,7 @@ from unionfs.fuse.kernel import abi, codec, negotiation
 from unionfs.fuse.kernel.abi import Opcode, SetAttr
 from unionfs.fuse.kernel.codec import Request
 from unionfs.fuse.kernel.device import MAX_WRITE
+from unionfs.linux import inode_flags
 from unionfs.union import Union
 from unionfs.union.listing import LAST_DOT_COOKIE
 from unionfs.union.step import Operation
@@ -147,6 +148,11 @@ class Answers:
         """GETATTR."""
         return codec.attr_reply(self._union.getattr(request.nodeid), _TIMEOUT)
 
+    def statx(self, request: Request) -> bytes:
+        """STATX: asked instead of GETATTR by who wants to know the time of birth."""
+        birth_ns = self._union.birth_time_ns(request.nodeid)
+        return codec.statx_reply(self._union.getattr(request.nodeid), birth_ns, _TIMEOUT)
+
     def setattr(self, request: Request) -> Operation[bytes]:
         """SETATTR."""
         valid, values = codec.set_attr(request.body, time.time_ns())
@@ -252,9 +258,20 @@ class Answers:
 
     # Others.
 
-    def ioctl(self, _request: Request) -> bytes:
-        """IOCTL: the kernel asks for inode flags so (FS_IOC_GETFLAGS); none are kept."""
+    def ioctl(self, request: Request) -> Answer:
+        """IOCTL: inode flags are asked for and set by it, in two forms."""
+        _, _, command, _, in_size, out_size = abi.IOCTL_IN.unpack_from(request.body)
+        for form in (inode_flags.PLAIN, inode_flags.EXTENDED):
+            if command == form.get:
+                return codec.ioctl_reply(self._union.inode_flags(request.nodeid, form), out_size)
+            if command == form.set and self._agreed.checks_inode_flags:
+                value = bytes(request.body[abi.IOCTL_IN.size : abi.IOCTL_IN.size + in_size])
+                return self._set_inode_flags(request.nodeid, form, value)
         raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+
+    def _set_inode_flags(self, number: int, form: inode_flags.Form, value: bytes) -> Operation[bytes]:
+        yield from self._union.set_inode_flags(number, form, value[: form.size])
+        return codec.ioctl_reply(b"", 0)
 
     # Extended attributes.
 
@@ -295,6 +312,7 @@ HANDLERS: Mapping[int, Handler] = {
     Opcode.BATCH_FORGET: Answers.batch_forget,
     Opcode.INTERRUPT: Answers.nothing,
     Opcode.GETATTR: Answers.getattr,
+    Opcode.STATX: Answers.statx,
     Opcode.SETATTR: Answers.setattr,
     Opcode.READLINK: Answers.readlink,
     Opcode.SYMLINK: Answers.symlink,

@@ -173,6 +173,22 @@ def attr_reply(shown: Attributes, timeout: int) -> bytes:
     return abi.ATTR_OUT.pack(timeout, 0, 0, *_attr_fields(shown))
 
 
+def statx_reply(shown: Attributes, birth_ns: int | None, timeout: int) -> bytes:
+    """Answer STATX with all that stat(2) tells, and when the inode was made where that is known."""
+    mask = abi.STATX_BASIC_STATS if birth_ns is None else abi.STATX_BASIC_STATS | abi.STATX_BTIME
+    times = (shown.atime_ns, birth_ns or 0, shown.ctime_ns, shown.mtime_ns)
+    return abi.STATX_OUT.pack(
+        timeout, 0, 0, mask, shown.blksize, 0, shown.nlink, shown.uid, shown.gid, shown.mode, 0, shown.ino, shown.size,
+        shown.blocks, 0, *(part for time_ns in times for part in (*divmod(time_ns, _NANOSECONDS), 0)),
+        os.major(shown.rdev), os.minor(shown.rdev), 0, 0,
+    )  # fmt: skip
+
+
+def ioctl_reply(value: bytes, size: int) -> bytes:
+    """Answer IOCTL with *value*, for which there is room of *size* bytes: no more is written to the caller's memory."""
+    return abi.IOCTL_OUT.pack(0, 0, 0, 0) + value[:size]
+
+
 def statfs_reply(found: os.statvfs_result, name_max: int) -> bytes:
     """Answer STATFS."""
     return abi.STATFS_OUT.pack(

@@ -38,6 +38,11 @@ class Agreement(NamedTuple):
         """Whether the kernel writes what a close finds dirty even where FLUSH has no answer."""
         return self.minor >= abi.WRITES_BEFORE_FLUSH
 
+    @property
+    def checks_inode_flags(self) -> bool:
+        """Whether the kernel lets only those set inode flags who may."""
+        return self.minor >= abi.CHECKS_INODE_FLAGS
+
 
 NOTHING = Agreement(0, Init(0))
 

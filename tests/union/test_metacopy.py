@@ -2,16 +2,17 @@
 
 import os
 from collections.abc import Callable, Iterator
-from errno import EIO
+from errno import EIO, ENOSPC
 from pathlib import Path
 
 import pytest
+from xattr import lib
 
 from tests.stacks import File, HardLink, Layer
-from tests.unions import EVERYTHING, Kernel, Stack
+from tests.unions import EVERYTHING, Kernel, Stack, UnderWay
 from unionfs.linux.rename import RENAME_EXCHANGE
 from unionfs.union.step import run
-from unionfs.union.union import Settings
+from unionfs.union.union import Change, Settings
 
 CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")
 """``cap_net_raw=ep``, as security.capability holds it."""
@@ -113,6 +114,37 @@ def test_capabilities_survive_until_somebody_writes(tmp_path: Path) -> None:
         assert kernel.xattrs("f") == {b"security.capability": CAPABILITY}
         kernel.write("f", b"C")
         assert kernel.xattrs("f") == {}
+
+
+def no_space(*_: object, **__: object) -> None:
+    raise OSError(ENOSPC, "no space")
+
+
+def no_space_in(operation: UnderWay) -> Callable[[], None]:
+    return lambda: operation.fail(OSError(ENOSPC, "no space"))
+
+
+@pytest.mark.parametrize("size", [3, 7])
+@pytest.mark.parametrize("step", ["copying", "syncing", "marking"])
+def test_a_failure_leaves_size_times_and_capabilities(
+    tmp_path: Path, step: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    low = {"f": File(b"content", xattrs={"security.capability": CAPABILITY})}
+    stack = stacked(tmp_path, low, settings=Settings(metacopy=True))
+    with stack.opened() as kernel:
+        before = kernel.change("f", mode=0o755)
+        cutting = UnderWay(kernel.union.setattr(before.ino, Change(size=size), keep_set_id=True))
+        if step != "copying":
+            cutting.resume()
+        monkeypatch.setattr(lib, "_removexattr", no_space)
+        end = cutting.resume if step == "marking" else no_space_in(cutting)
+        with pytest.raises(OSError, match="no space"):
+            end()
+        assert is_metacopy(stack.upper / "f")
+        shown = kernel.stat("f")
+        assert (shown.size, shown.mtime_ns) == (7, before.mtime_ns)
+        assert kernel.xattrs("f") == {b"security.capability": CAPABILITY}
+        assert kernel.read("f") == b"content"
 
 
 @pytest.mark.parametrize("middle", ["/g", "g", ""], ids=["absolute", "relative", "none"])

@@ -265,17 +265,28 @@ class CopyUp:
         capabilities = node.place.directory.xattr(node.place.name, _CAPABILITIES)
         size = shown.size if size is None else min(size, shown.size)
         with _held_back(node):
-            yield from self._copy(node, node.place, shown, size)
-            if size < shown.size:
-                self._set_size(node.place, size)
-            if capabilities is not None:
-                # Writing cleared them, but it wasn't the user who wrote.
-                xattrs.set_(node.place.directory.path(node.place.name), _CAPABILITIES, capabilities)
-            yield from self._sync(node.place)
-            self._upper.remove_mark(*node.place, private_xattrs.METACOPY)
-            self._upper.remove_mark(*node.place, private_xattrs.REDIRECT)
+            try:
+                yield from self._copy(node, node.place, shown, size)
+                yield from self._sync(node.place)
+                if size < shown.size:
+                    self._set_size(node.place, size)
+                _give_back(node.place, capabilities)
+                self._upper.remove_mark(*node.place, private_xattrs.METACOPY)
+            except BaseException:
+                if size < shown.size:
+                    self._set_size(node.place, shown.size)
+                    set_times(*node.place, shown.atime_ns, shown.mtime_ns)
+                _give_back(node.place, capabilities)
+                raise
             node.is_metacopy, node.content = False, None
             self._nodes.files.drop(node.number)
+            self._upper.remove_mark(*node.place, private_xattrs.REDIRECT)
+
+
+def _give_back(place: Place, capabilities: bytes | None) -> None:
+    """Set the capabilities again that writing cleared, since it wasn't the user who wrote."""
+    if capabilities is not None:
+        xattrs.set_(place.directory.path(place.name), _CAPABILITIES, capabilities)
 
 
 def _copy_with_times(source: int, target: int, shown: Attributes, size: int) -> None:

@@ -45,6 +45,12 @@ def test_whiteout_is_a_file_beside_where_no_device_can_be_made(with_form: Unpack
     assert os.stat(stack.top / "etc").st_mtime == 5
 
 
+@pytest.mark.parametrize("form", [PREFIX, BARE, ATTRIBUTE], ids=["prefix", "bare", "attribute"])
+def test_whiteout_written_twice_is_one(with_form: Unpack, form: Mapping[str, Any]) -> None:
+    once, twice = (tree(with_form(form, BASE, archive(*[whiteout(b"etc/a")] * count)).top) for count in (1, 2))
+    assert once == twice
+
+
 @pytest.mark.parametrize("form", [PREFIX, BARE], ids=["prefix", "bare"])
 @pytest.mark.parametrize("reverse", [False, True], ids=["whiteout first", "whiteout last"])
 def test_own_names_survive_a_whiteout_beside_them(with_form: Unpack, form: Mapping[str, Any], reverse: bool) -> None:

@@ -119,6 +119,19 @@ def test_hard_link_does_not_reach_what_a_layer_between_removed(anyone: Unpacker)
         assert "isn't there" in anyone.refusal(base, archive(between), archive(hardlink(b"h", b"d/a")))
 
 
+def test_hard_link_reaches_as_deep_as_directories_may_lie(anyone: Unpacker) -> None:
+    deep = b"d/" * 1024
+    top = anyone.unpack(archive(file(deep + b"x", b"X")), archive(hardlink(b"h", deep + b"x"))).top
+    assert tree(top) == {"h": "X"}
+
+
+def test_hard_links_to_files_in_many_lower_directories_are_all_found(anyone: Unpacker) -> None:
+    names = [b"%d/%d/x" % (number % 3, number) for number in range(200)]
+    base = archive(*(file(name, name) for name in names))
+    top = anyone.unpack(base, archive(*(hardlink(b"h%d" % n, name) for n, name in enumerate(names)))).top
+    assert tree(top) == {f"h{number}": name.decode() for number, name in enumerate(names)}
+
+
 def test_hard_link_that_was_replaced_leaves_nothing(anyone: Unpacker) -> None:
     stack = anyone.unpack(archive(file(b"a", b"A")), archive(hardlink(b"h", b"a"), file(b"h", b"new")))
     assert tree(stack.top) == {"h": "new"}

@@ -45,6 +45,12 @@ def test_whiteout_of_a_name_that_is_not_there_has_no_effect(anyone: Unpacker) ->
     assert tree(stack.top) == {}
 
 
+def test_whiteout_written_twice_is_one(anyone: Unpacker) -> None:
+    stack = anyone.unpack(BASE, archive(whiteout(b"etc/a"), whiteout(b"etc/a"), whiteout(b"etc//./a")))
+    assert tree(stack.top) == {"etc": "dir", "etc/a": "char 0:0"}
+    assert not stack.warnings
+
+
 def test_whiteout_of_a_name_that_an_earlier_layer_removed_is_not_kept(anyone: Unpacker) -> None:
     stack = anyone.unpack(BASE, archive(whiteout(b"etc/a")), archive(whiteout(b"etc/a")))
     assert tree(stack.top) == {}

@@ -9,7 +9,7 @@ import os
 import stat
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from tests.posix.processes import NOBODY, as_user, in_child
 from unionfs.layer.abilities import Abilities
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.directory import Directory, Tree
-from unionfs.layer.unpack import LayerError, Staging, probe, settle, unpack
+from unionfs.layer.unpack import LayerError, Staging, probe, put_on, settle, unpack
 from unionfs.tar import Limits
 from unionfs.tar.source import Stream
 
@@ -111,18 +111,20 @@ def unpack_stack(
         directory.mkdir()
         with _staging(directory) as staging:
             unsettled.append(unpack(stream(archive), staging, abilities, limits))
-    lowers: list[Directory] = []
+    lowers: Sequence[Directory] = ()
+    opened: list[int] = []
     descriptors = Descriptors(32)
     try:
         for directory, open_ends in zip(staged, unsettled, strict=True):
             with _staging(directory) as staging:
                 settle(staging, open_ends, lowers, abilities, limits)
-            fd = os.open(directory / "root", os.O_RDONLY | os.O_DIRECTORY)
-            lowers.insert(0, Directory(Tree(descriptors, 0, position=0, confined=False), None, b"", fd))
+            opened.append(os.open(directory / "root", os.O_RDONLY | os.O_DIRECTORY))
+            root = Directory(Tree(descriptors, 0, position=0, confined=False), None, b"", opened[-1])
+            lowers = put_on(root, lowers)
     finally:
         descriptors.close()
-        for lower in lowers:
-            os.close(lower.root_fd)
+        for fd in opened:
+            os.close(fd)
     warnings = tuple(line for open_ends in unsettled for line in open_ends.warnings)
     return Stack(tuple(directory / "root" for directory in staged), warnings)
 

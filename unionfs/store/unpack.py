@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from unionfs.image import Digest
 from unionfs.layer.abilities import Abilities
 from unionfs.layer.descriptors import MINIMUM, Descriptors
 from unionfs.layer.directory import Directory
-from unionfs.layer.unpack import LayerError, Unsettled, probe, settle, unpack
+from unionfs.layer.unpack import LayerError, Unsettled, probe, put_on, settle, unpack
 from unionfs.store.error import StoreError
 from unionfs.store.layer_directory import EMPTY, LayerDirectory, Waiting, layer_name
 from unionfs.store.layer_stream import CancelledError, LayerStream
@@ -134,13 +134,13 @@ class _Unpacking:
     def _settle_all(self, unsettled: Mapping[int, Unsettled], abilities: Abilities) -> None:
         """Settle the new layers from the lowest up, each on those beneath it."""
         with closing(Descriptors(_DESCRIPTORS)) as descriptors:
-            lowers: list[Directory] = []
+            lowers: Sequence[Directory] = ()
             for number, (layer, name) in enumerate(zip(self._image.layers, self._names, strict=True)):
                 if number in unsettled:
                     with self._naming(layer), self._layers.stage(name) as staging:
                         settle(staging, unsettled[number], lowers, abilities, self._limits)
                     self._warn(layer, unsettled[number].warnings)
-                lowers.insert(0, self._layers.root(name, descriptors, staged=number in unsettled))
+                lowers = put_on(self._layers.root(name, descriptors, staged=number in unsettled), lowers)
 
     def _warn(self, layer: Layer, lines: Iterable[str]) -> None:
         self._warnings += [f"layer {layer.diff_id}: {line}" for line in lines]

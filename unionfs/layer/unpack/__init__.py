@@ -6,6 +6,7 @@ checking digests and naming layers is the store's business.
 """
 
 from unionfs.layer.unpack.abilities import probe
+from unionfs.layer.unpack.below import put_on
 from unionfs.layer.unpack.descent import remove_tree
 from unionfs.layer.unpack.errors import LayerError
 from unionfs.layer.unpack.settle import settle
@@ -13,4 +14,4 @@ from unionfs.layer.unpack.staging import ROOT, Staging
 from unionfs.layer.unpack.unpacker import unpack
 from unionfs.layer.unpack.unsettled import Unsettled
 
-__all__ = ["ROOT", "LayerError", "Staging", "Unsettled", "probe", "remove_tree", "settle", "unpack"]
+__all__ = ["ROOT", "LayerError", "Staging", "Unsettled", "probe", "put_on", "remove_tree", "settle", "unpack"]

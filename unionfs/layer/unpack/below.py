@@ -36,9 +36,17 @@ Beneath = Sequence[LowerDirectory]
 """The directories of one path in the layers below, the topmost first, as far as they show."""
 
 
+def put_on(root: Directory, lowers: Sequence[Directory]) -> Sequence[Directory]:
+    """Give the roots of all layers that show, the topmost first, once the layer of *root* is on those of *lowers*.
+
+    Asked once for each layer, this keeps settling a stack from looking at every layer once for every other.
+    """
+    return (root,) if root.is_opaque(root.marks()) else (root, *lowers)
+
+
 def roots(lowers: Iterable[Directory]) -> Beneath:
-    """Give what is beneath the root of a layer whose lower layers are *lowers*, the topmost first."""
-    return _shown(LowerDirectory(lower) for lower in lowers)
+    """Give what is beneath the root of a layer that is put on *lowers*, the layers that show, the topmost first."""
+    return [LowerDirectory(lower) for lower in lowers]
 
 
 def find(beneath: Beneath, name: bytes) -> tuple[LowerDirectory, Entry] | None:

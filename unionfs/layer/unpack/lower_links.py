@@ -10,7 +10,7 @@ from unionfs.layer import private_xattrs
 from unionfs.layer.directory import SELF, Directory
 from unionfs.layer.entry import Entry, Kind
 from unionfs.layer.ownership import Ownership
-from unionfs.layer.unpack import below
+from unionfs.layer.unpack import below, paths
 from unionfs.layer.unpack.below import Beneath, LowerDirectory
 from unionfs.layer.unpack.errors import LayerError
 from unionfs.layer.unpack.inode import InodeWriter
@@ -29,7 +29,8 @@ class LowerLinks:
         self._inodes = inodes
         self._limit = limit
         self._copied = 0
-        self._remembered: OrderedDict[bytes, Beneath] = OrderedDict({b"": beneath})
+        self._roots = beneath
+        self._remembered: OrderedDict[bytes, Beneath] = OrderedDict()
 
     def fill(self) -> dict[int, bytes]:
         """Put the targets' content into the files that stand for them.
@@ -90,14 +91,20 @@ class LowerLinks:
         return found
 
     def _beneath(self, path: bytes) -> Beneath:
-        known = self._remembered.get(path)
-        if known is None:
-            parent, _, name = path.rpartition(b"/")
-            known = below.descend(self._beneath(parent), name)
+        """Give what is beneath the directory *path*, from the nearest one above it that is remembered."""
+        missing: list[bytes] = []
+        while path and path not in self._remembered:
+            path, _, name = path.rpartition(b"/")
+            missing.append(name)
+        found = self._remembered.get(path, self._roots)
+        while missing:
+            name = missing.pop()
+            path = paths.join(path, name)
+            found = below.descend(found, name)
             if len(self._remembered) >= _REMEMBERED:
-                self._remembered.popitem()
-            self._remembered[path] = known
-        return known
+                self._remembered.popitem(last=False)
+            self._remembered[path] = found
+        return found
 
 
 def xattrs_shown(directory: Directory, name: bytes = SELF) -> dict[bytes, bytes]:

@@ -43,7 +43,7 @@ class _Visit:
 def settle(
     staging: Staging, unsettled: Unsettled, lowers: Sequence[Directory], abilities: Abilities, limits: Limits
 ) -> None:
-    """Complete the layer in *staging*, whose lower layers are *lowers*, the topmost first, themselves settled.
+    """Complete the layer in *staging*, which is put on *lowers*: settled layers, as ``put_on`` gives them.
 
     What is copied from them is bounded by *limits* too.
 

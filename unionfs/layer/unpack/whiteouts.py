@@ -6,6 +6,7 @@ Reading them back is the business of ``unionfs.layer.whiteout`` and ``unionfs.la
 import errno
 import os
 import stat
+from contextlib import suppress
 
 from unionfs.layer import private_xattrs
 from unionfs.layer.abilities import Abilities, WhiteoutForm
@@ -25,7 +26,7 @@ class Whiteouts:
         """Leave a whiteout at *name*, where nothing stands; its times are 0, so that two runs give the same.
 
         Raises:
-            OSError: EEXIST, and EOPNOTSUPP where no form can be kept.
+            OSError: EEXIST, also of a whiteout that has the name itself, and EOPNOTSUPP where no form can be kept.
         """
         form = self._form_of(name)
         if form is WhiteoutForm.DEVICE:
@@ -34,7 +35,8 @@ class Whiteouts:
         elif form is WhiteoutForm.PREFIX:
             if _is_there(directory_fd, name):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
-            _touch(directory_fd, PREFIX + name)
+            with suppress(FileExistsError):
+                _touch(directory_fd, PREFIX + name)
         else:
             self._write_attribute(directory_fd, name)
 
@@ -80,10 +82,8 @@ class Whiteouts:
         if self._namespace is not None:
             xattrs.set_(directory_fd, self._namespace + private_xattrs.OPAQUE, b"y")
             return
-        try:
+        with suppress(FileExistsError):
             _touch(directory_fd, OPAQUE_MARKER)
-        except FileExistsError:
-            return
 
     def is_opaque(self, directory_fd: int) -> bool:
         """Tell whether the directory was made opaque."""

@@ -11,6 +11,7 @@ from tests.union.copying import LOWER, seen_again, writing
 from tests.unions import EVERYTHING, Kernel, Stack, UnderWay
 from unionfs.linux.rename import RENAME_EXCHANGE
 from unionfs.union.table import ROOT
+from unionfs.union.union import Settings
 
 
 @pytest.fixture
@@ -150,3 +151,31 @@ def test_a_metacopy_is_linked_only_where_nothing_came_to_stand_meanwhile(stack: 
         kernel.create("new")
         with pytest.raises(FileExistsError):
             giving.finish()
+
+
+def test_a_file_replaced_meanwhile_is_not_copied_up(stack: Stack) -> None:
+    with stack.opened() as kernel:
+        kernel.union._writers.copy_up._metacopy = False  # type: ignore[union-attr] # what a mount with metacopy=off has
+        parent = kernel.number("d")
+        one = UnderWay(kernel.union.rename(parent, b"f", parent, b"other", 0))
+        back = UnderWay(kernel.union.rename(parent, b"other", parent, b"f", 0))
+        one.finish()
+        back.finish()
+        assert seen_again(stack, kernel)["d/f"] == b"content"
+
+
+@pytest.mark.parametrize("lost", ["moved", "removed"])
+def test_a_directory_that_the_file_left_meanwhile_is_not_synced(tmp_path: Path, lost: str) -> None:
+    stack = Stack(tmp_path / "stack", settings=Settings())
+    with stack.opened() as kernel:
+        kernel.create("f")
+        for directory in ("a", "b"):
+            kernel.mkdir(directory)
+            kernel.link("f", f"{directory}/f")
+        syncing = UnderWay(kernel.union.fsync(kernel.number("f"), content_only=False))
+        for directory in ("a", "b"):
+            kernel.unlink(f"{directory}/f")
+            kernel.forget(kernel.number(directory))
+            kernel.rename(directory, f"new {directory}") if lost == "moved" else kernel.rmdir(directory)
+        syncing.finish()
+        assert kernel.read("f") == b""

@@ -198,8 +198,10 @@ class Content:
         if self._volatile or not node.in_upper:
             return
         yield from CopyUp.settled(node)
-        directories = list({parent.upper for parent, _ in node.names() if parent.upper is not None})
-        for directory in directories[1:]:
+        synced: set[Directory] = set()
+        # Asked anew each time: a directory that was renamed or removed meanwhile isn't found by its old name.
+        while len(directories := _directories(node) - synced) > 1:
+            synced.add(directory := directories.pop())
             with _opened(directory) as fd:
                 yield functools.partial(os.fsync, fd)
         with contextlib.ExitStack() as held:
@@ -209,8 +211,7 @@ class Content:
             elif node.type_bits == stat.S_IFREG:
                 sync = os.fdatasync if content_only else os.fsync
                 steps.append(functools.partial(sync, held.enter_context(self.readable(node).held())))
-            if directories:
-                steps.append(functools.partial(os.fsync, held.enter_context(_opened(directories[0]))))
+            steps += [functools.partial(os.fsync, held.enter_context(_opened(directory))) for directory in directories]
             yield Last(functools.partial(_do_all, steps))
 
     def sync_directory(self, node: DirectoryInode) -> Operation[None]:
@@ -219,6 +220,10 @@ class Content:
             return
         with _opened(node.upper) as fd:
             yield Last(functools.partial(os.fsync, fd))
+
+
+def _directories(node: Inode) -> set[Directory]:
+    return {parent.upper for parent, _ in node.names() if parent.upper is not None}
 
 
 @contextlib.contextmanager

@@ -66,12 +66,12 @@ class Renaming:
             if source.node is target.node:
                 return
             moved = [side.node for side in (source, target if exchange else source) if side.node is not None]
-            if all(self._copy_up.is_movable(node) for node in moved) and not _is_copying(target.node):
+            copying = [node for node in (*moved, target.node) if _is_copying(node)]
+            fixed = [node for node in moved if not self._copy_up.is_movable(node)]
+            if not copying and not fixed:
                 break
-            # Others may change names meanwhile, so all is looked at again.
-            yield from CopyUp.settled(target.node)
-            for node in moved:
-                yield from self._copy_up.make_movable(node)
+            # Others may change names meanwhile, so after each wait all is looked at again.
+            yield from CopyUp.settled(copying[0]) if copying else self._copy_up.make_movable(fixed[0])
         self._prepare(source, target, exchange=exchange)
         if exchange:
             self._exchange(source, target)

@@ -139,10 +139,18 @@ class Metadata:
         elif self.is_recorded(directory, name):
             self._become_real(directory, name, shown, wanted)
         else:
-            if chown:
-                os.chown(name, wanted.uid, wanted.gid, dir_fd=directory.fd(), follow_symlinks=False)
-            if chmod:
-                set_permissions(directory, name, wanted.permissions)
+            uid, gid = (wanted.uid, wanted.gid) if chown else (None, None)
+            self.change_entry(directory, name, uid=uid, gid=gid, mode=wanted.permissions if chmod else None)
+
+    @staticmethod
+    def change_entry(directory: Directory, name: bytes, *, uid: int | None, gid: int | None, mode: int | None) -> None:
+        """Change the owner, the group and the permission bits of the entry itself, None for what stays."""
+        if uid is not None or gid is not None:
+            # To the kernel -1 is what stays.
+            kept_uid, kept_gid = -1 if uid is None else uid, -1 if gid is None else gid
+            os.chown(name, kept_uid, kept_gid, dir_fd=directory.fd(), follow_symlinks=False)
+        if mode is not None:
+            set_permissions(directory, name, stat.S_IMODE(mode))
 
     @staticmethod
     def is_recorded(directory: Directory, name: bytes) -> bool:

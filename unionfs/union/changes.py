@@ -62,10 +62,15 @@ class Changes:
         if change.mode is not None or change.uid is not None or change.gid is not None:
             self._change_ownership(node, change)
         if change.atime_ns is not None or change.mtime_ns is not None:
+            self._change_times(node, change.atime_ns, change.mtime_ns)
+
+    @staticmethod
+    def _change_times(node: AnyInode, atime_ns: int | None, mtime_ns: int | None) -> None:
+        if atime_ns is None or mtime_ns is None:
             shown = node.place.directory.status(node.place.name)
-            atime_ns = shown.st_atime_ns if change.atime_ns is None else change.atime_ns
-            mtime_ns = shown.st_mtime_ns if change.mtime_ns is None else change.mtime_ns
-            set_times(*node.place, atime_ns, mtime_ns)
+            atime_ns = shown.st_atime_ns if atime_ns is None else atime_ns
+            mtime_ns = shown.st_mtime_ns if mtime_ns is None else mtime_ns
+        set_times(*node.place, atime_ns, mtime_ns)
 
     def _writable(self, node: AnyInode) -> Operation[Upper]:
         if self._copy_up is None or self._upper is None:
@@ -78,6 +83,10 @@ class Changes:
 
     def _change_ownership(self, node: AnyInode, change: Change) -> None:
         assert self._upper is not None
+        if node.ownership is None and not self._upper.metadata.may_record:
+            # The entry itself shows all of it, so nothing needs to be known of it before.
+            self._upper.metadata.change_entry(*node.place, uid=change.uid, gid=change.gid, mode=change.mode)
+            return
         shown = self._nodes.attributes(node)
         wanted = self._nodes.ownership(node)
         if change.mode is not None:

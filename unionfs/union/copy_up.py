@@ -55,7 +55,8 @@ class CopyUp:
         if isinstance(node, DirectoryInode):
             self.directory(node)
             return
-        yield from self.settled(node)
+        if node.copying is not None:
+            yield from self.settled(node)
         if not node.in_upper:
             yield from self._file(node, content=content or not self._metacopy, size=size)
         elif content and node.is_metacopy:

@@ -14,7 +14,7 @@ from unionfs.layer.entry import Entry, Kind
 from unionfs.layer.marks import NO_MARKS, Marks
 from unionfs.layer.ownership import Ownership
 from unionfs.layer.upper import Upper
-from unionfs.linux.ids import mapped_ids
+from unionfs.linux.ids import MappedIds, mapped_ids
 from unionfs.union.contents import Contents
 from unionfs.union.inode import AnyInode, DirectoryInode, Identity, Inode, Place
 from unionfs.union.lowers import Lowers
@@ -261,14 +261,16 @@ class Nodes:
             OSError: what reaching it in its layer gives.
         """
         shown = self._attributes(node)
-        self._squash(shown)
+        if self._ids is not None:
+            self._squash(shown, self._ids)
         return shown
 
-    def _squash(self, shown: Attributes) -> None:
+    @staticmethod
+    def _squash(shown: Attributes, ids: MappedIds) -> None:
         """Let an owner that doesn't exist in this user namespace be the daemon's own, who gets no set-id program so."""
-        if self._ids is None or self._ids.has(shown.uid, shown.gid):
+        if ids.has(shown.uid, shown.gid):
             return
-        shown.uid, shown.gid = self._ids.shown_uid(shown.uid), self._ids.shown_gid(shown.gid)
+        shown.uid, shown.gid = ids.shown_uid(shown.uid), ids.shown_gid(shown.gid)
         if not shown.is_directory:
             shown.mode &= ~(stat.S_ISUID | stat.S_ISGID)
 
@@ -283,7 +285,10 @@ class Nodes:
     def _attributes(self, node: AnyInode) -> Attributes:
         if isinstance(node, DirectoryInode):
             return self._directory_attributes(node)
-        shown = self._on_disk(node)
+        opened = None if node.is_metacopy else self.files.peek(node.number)
+        place = node.place
+        # By the descriptor it is twice as fast: no name has to be found.
+        shown = self._on_disk(node, place.directory.status(place.name) if opened is None else os.fstat(opened.fd))
         if shown.type_bits != node.type_bits:
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
         if node.content is not None:
@@ -295,20 +300,20 @@ class Nodes:
     def _directory_attributes(self, node: DirectoryInode) -> Attributes:
         if node.removed is not None:
             return node.removed
-        shown = self._on_disk(node)
+        shown = self._on_disk(node, (node.upper or node.lowers[0]).status())
         shown.ino = node.number
         if node.is_merged:
             # As overlayfs shows it: the sub-directories of several layers aren't counted.
             shown.nlink = 1
         return shown
 
-    def _on_disk(self, node: AnyInode) -> Attributes:
+    def _on_disk(self, node: AnyInode, found: os.stat_result) -> Attributes:
         """Give the attributes as the layer has them, by itself or in a record."""
-        shown = Attributes(node.place.directory.status(node.place.name))
+        shown = Attributes(found)
         if node.ownership is not None:
             node.ownership.apply(shown)
-        else:
-            self._squash(shown)
+        elif self._ids is not None:
+            self._squash(shown, self._ids)
         return shown
 
     def link_count(self, node: Inode, on_disk: int) -> int:

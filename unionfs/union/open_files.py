@@ -54,6 +54,10 @@ class OpenFiles:
             self._files.move_to_end(number)
         return found
 
+    def peek(self, number: int) -> OpenFile | None:
+        """Give the open file of the inode *number* without counting that as a use."""
+        return self._files.get(number)
+
     def add(self, number: int, fd: int, *, writable: bool) -> OpenFile:
         """Keep *fd* for the inode *number*, in the place of what it had."""
         self.drop(number)

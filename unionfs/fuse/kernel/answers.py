@@ -25,6 +25,7 @@ from unionfs.union.step import Operation
 from unionfs.union.union import Caller, Change
 
 _TIMEOUT = int(policy.TIMEOUT)
+_KILL_SUIDGID = SetAttr.KILL_SUIDGID.value
 Answer = bytes | Operation[bytes]
 Handler = Callable[["Answers", Request], Answer]
 UNANSWERED = (Opcode.FORGET, Opcode.BATCH_FORGET, Opcode.INTERRUPT)
@@ -156,7 +157,7 @@ class Answers:
     def setattr(self, request: Request) -> Operation[bytes]:
         """SETATTR."""
         valid, values = codec.set_attr(request.body, time.time_ns())
-        keeps = not valid & SetAttr.KILL_SUIDGID
+        keeps = not valid & _KILL_SUIDGID
         shown = yield from self._union.setattr(request.nodeid, Change(**values), keep_set_id=keeps)
         return codec.attr_reply(shown, _TIMEOUT)
 

@@ -16,7 +16,8 @@ from tests.stacks import File
 from tests.unions import EVERYTHING, Stack
 from unionfs.fuse import pyfuse3_transport
 from unionfs.fuse.pyfuse3_transport import Operations
-from unionfs.fuse.spinning import AWAKE, SpinningTrio
+from unionfs.fuse.spinning import SpinningTrio
+from unionfs.fuse.wakefulness import AWAKE
 from unionfs.union.step import Gate
 
 NO_CONTEXT = cast(pyfuse3.RequestContext, None)

@@ -18,13 +18,11 @@ from unionfs.fuse.kernel.answers import HANDLERS, UNANSWERED, Answers
 from unionfs.fuse.kernel.codec import ProtocolError, Request
 from unionfs.fuse.kernel.device import Device
 from unionfs.fuse.kernel.workers import Done, Workers
+from unionfs.fuse.wakefulness import Wakefulness
 from unionfs.union import Union
 from unionfs.union.step import Gate, Last, Operation, Step
 
 _log = logging.getLogger(__name__)
-
-# How long to stay awake after a request, in seconds.
-_AWAKE = 60e-6
 
 
 class Session:
@@ -38,6 +36,7 @@ class Session:
         self._poll = select.poll()
         self._poll.register(device_fd, select.POLLIN)
         self._poll.register(self._workers.fd, select.POLLIN)
+        self._wakefulness = Wakefulness()
         self._tidy_at: float | None = None
 
     def run(self) -> None:
@@ -60,11 +59,17 @@ class Session:
 
     def _wait(self) -> None:
         """Stay awake for a moment, then sleep until there is something to do."""
-        until = time.perf_counter() + _AWAKE
-        while time.perf_counter() < until:
+        started = now = time.perf_counter()
+        # Whoever polls takes the interpreter from the workers again and again.
+        until = started + self._wakefulness.seconds if self._workers.is_idle else started
+        while now < until:
             if self._poll.poll(0):
+                self._wakefulness.note(now - started, slept=False)
                 return
-        if not self._poll.poll(self._until_tidying()) and self._tidy_at is not None:
+            now = time.perf_counter()
+        if self._poll.poll(self._until_tidying()):
+            self._wakefulness.note(time.perf_counter() - started, slept=True)
+        elif self._tidy_at is not None:
             self._tidy_at = None
             self._union.tidy()
 

@@ -248,10 +248,19 @@ def test_a_layer_listed_very_often_is_looked_up_once(opened: Opener, monkeypatch
 
     count = 10_000
     files = docker_image("c", [LAYERS[0]], None, [sha256(LAYERS[0])] * count)
-    archive = opened(tar(manifest(files, Layers=["c0/layer.tar"] * count)))
+    limits = Limits(documents=DocumentLimits(layers=count))
+    archive = opened(tar(manifest(files, Layers=["c0/layer.tar"] * count)), limits)
     monkeypatch.setattr(Members, "open", counted)
     assert len(archive.image().layers) == count
     assert looked_up == ["c.json", "c0/layer.tar"]
+
+
+def test_an_image_of_more_layers_than_the_limit_is_refused(opened: Opener) -> None:
+    files = docker_image("c", [LAYERS[0]], None, [sha256(LAYERS[0])] * 1001)
+    archive = opened(tar(manifest(files, Layers=["c0/layer.tar"] * 1001)))
+    with pytest.raises(ArchiveError, match=r"1001 layers are over the limit of 1000 \(layers\)") as error:
+        archive.image()
+    assert error.value.limit == "layers"
 
 
 MODERN = OciImage(LAYERS)

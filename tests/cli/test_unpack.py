@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.image.documents import sha256
+from tests.archive import build
+from tests.image.documents import encoded, sha256
 from tests.mounts import mount, unmount_or_detach
 from tests.store.images import BOTTOM, NAME, TOP, chain_ids, layout
 from tests.tarball import archive, file
 from unionfs.cli import main
+from unionfs.image import Platform
 
 TOOL = Path(__file__).resolve().parent.parent.parent / "tools" / "unpack_image"
 Captured = pytest.CaptureFixture[str]
@@ -82,6 +84,8 @@ def test_warnings_go_to_standard_error(tmp_path: Path, capsys: Captured) -> None
         (archive(file(b"big", bytes(5000))), ["--max-layer-bytes", "1000"], "--max-layer-bytes raises the limit"),
         (archive(file(b"1"), file(b"2")), ["--max-layer-entries", "1"], "--max-layer-entries raises the limit"),
         (archive() + bytes(5000), ["--max-layer-bytes", "1000"], "--max-layer-bytes raises the limit"),
+        (archive(file(b"a/b/c/d")), ["--limit", "depth=2"], "2 directories deep (depth); --limit depth=N raises"),
+        (archive(file(b"f", xattrs={b"user.k": b"x" * 999})), ["--limit=pax_record=99"], "--limit pax_record=N raises"),
     ],
 )
 def test_error_is_one_line(tmp_path: Path, capsys: Captured, layer: bytes, options: list[str], words: str) -> None:
@@ -102,6 +106,10 @@ def test_error_is_one_line(tmp_path: Path, capsys: Captured, layer: bytes, optio
         (["oci:image:a", "layers", "--image", "b"], "both name an image"),
         (["image", ""], "Invalid value for 'DIR': it is empty"),
         (["image", "layers", "--platform", "a b"], 'invalid platform "a b"'),
+        (["image", "layers", "--limit", "depth"], "depth: write NAME=N, where NAME is one of archive_manifest, "),
+        (["image", "layers", "--limit", "frob=1"], "frob=1: write NAME=N"),
+        (["image", "layers", "--limit", "depth=0"], "depth=0: write NAME=N"),
+        (["image", "layers", "--limit", "bytes=5"], "bytes=5: write NAME=N"),
     ],
 )
 def test_wrong_command_line_is_exit_code_2(
@@ -129,6 +137,25 @@ def test_directory_that_can_not_be_used_is_named_by_its_path(tmp_path: Path, cap
     assert errors.startswith(f"unionfs: error: {tmp_path}/layers/{name}: ")
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--limit", "layers=1"], "the image's 2 layers are over the limit of 1 (layers); --limit layers=N raises"),
+        (["--limit", "config=9"], "the limit is 9 (config); --limit config=N raises the limit"),
+        (["--limit", "manifest=9", "--limit", "layers=2"], "the limit is 9 (manifest); --limit manifest=N raises"),
+    ],
+)
+def test_limit_of_an_image_is_named_and_raised(
+    tmp_path: Path, capsys: Captured, options: list[str], words: str
+) -> None:
+    source = layout(tmp_path / "image", BOTTOM, TOP)
+    code, output, errors = run(capsys, source, tmp_path / "layers", *options)
+    assert (code, output) == (1, "")
+    assert words in errors
+    raised = [option.split("=")[0] + "=99999" if "=" in option else option for option in options]
+    assert run(capsys, source, tmp_path / "layers", *raised)[0] == 0
+
+
 def test_missing_archive_is_exit_code_1(tmp_path: Path, capsys: Captured) -> None:
     code, output, errors = run(capsys, tmp_path / "nope", tmp_path / "layers")
     assert (code, output) == (1, "")
@@ -147,6 +174,38 @@ def test_image_may_be_chosen_with_the_archive(tmp_path: Path, capsys: Captured) 
     code, _, errors = run(capsys, f"oci:{tmp_path / 'image'}:nope:1", tmp_path / "layers")
     assert code == 1
     assert "nope" in errors
+
+
+def several(tmp_path: Path, *tags: list[str]) -> Path:
+    """Write a docker archive of one image for each list of tags."""
+    images = [build.docker_image(f"img{number}", [BOTTOM], names) for number, names in enumerate(tags)]
+    files = {path: content for image in images for path, content in image.items()}
+    files["manifest.json"] = encoded([item for image in images for item in json.loads(image["manifest.json"])])
+    path = tmp_path / "several.tar"
+    path.write_bytes(build.tar(files))
+    return path
+
+
+def test_one_of_several_images_must_be_chosen(tmp_path: Path, capsys: Captured) -> None:
+    source = several(tmp_path, ["a:1", "b:2"], [])
+    code, output, errors = run(capsys, source, tmp_path / "layers")
+    assert (code, output) == (1, "")
+    names = "docker.io/library/a:1, docker.io/library/b:2; @1"
+    assert errors == f"unionfs: error: {source}: there are 2 images, of which --image takes one: {names}\n"
+    for selector in ("a:1", "docker.io/library/b:2", "@1"):
+        assert run(capsys, source, tmp_path / "layers", "--image", selector)[0] == 0
+
+
+def test_of_many_images_some_are_named(tmp_path: Path, capsys: Captured) -> None:
+    _, _, errors = run(capsys, several(tmp_path, *[[f"a:{number}"] for number in range(30)]), tmp_path / "layers")
+    assert errors.endswith("; docker.io/library/a:19; and 10 more\n")
+
+
+def test_image_for_another_platform_is_unpacked_with_a_warning(tmp_path: Path, capsys: Captured) -> None:
+    source = layout(tmp_path / "image", BOTTOM)
+    code, output, errors = run(capsys, source, tmp_path / "layers", "--platform", "linux/s390x")
+    assert (code, errors) == (0, f"unionfs: warning: the image is for {Platform.host()}, not for linux/s390x\n")
+    assert "lowerdir=" in output
 
 
 def piped(tmp_path: Path) -> bytes:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from typing import Any
 
+from unionfs.image import Platform
 from unionfs.image import media_type as types
 
 Fields = dict[str, Any]
@@ -25,9 +26,9 @@ def descriptor(content: bytes, media_type: str, **more: object) -> Fields:
 
 
 def config(diff_ids: list[str], **more: object) -> Fields:
-    """Return an image config for linux/amd64."""
+    """Return an image config for this machine."""
     return {
-        "architecture": "amd64",
+        "architecture": Platform.host().architecture,
         "os": "linux",
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
         **more,

@@ -33,7 +33,7 @@ class DockerArchive:
         if digest is not None and not digest.matches(content):
             raise ArchiveError(f"{shown(item.config)} does not match its digest")
         config = Config.read(content, self._limits.documents)
-        check_layer_count(config, len(item.layers))
+        check_layer_count(config, len(item.layers), self._limits)
         descriptors = {path: self._descriptor(path) for path in dict.fromkeys(item.layers)}
         layers = tuple(
             Layer(diff_id, chain_id, descriptors[path], partial(self._files.open, path))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from unionfs.archive.error import ArchiveError
+from unionfs.archive.limits import Limits
 from unionfs.archive.stream import Window
 from unionfs.image import Config, Descriptor, Digest, escaped
 
@@ -53,8 +54,12 @@ class Image:
     layers: tuple[Layer, ...]
 
 
-def check_layer_count(config: Config, count: int) -> None:
-    """Raise ArchiveError unless the manifest's ``count`` layers are as many as the config's diff_ids."""
+def check_layer_count(config: Config, count: int, limits: Limits) -> None:
+    """Raise ArchiveError unless the manifest's ``count`` layers are as many as the config's diff_ids, and allowed."""
+    if count > limits.documents.layers:
+        raise ArchiveError(
+            f"the image's {count} layers are over the limit of {limits.documents.layers} (layers)", "layers"
+        )
     if count != len(config.diff_ids):
         raise ArchiveError(f"layers length mismatch: expected {count}, got {len(config.diff_ids)} diff_ids")
 

@@ -34,7 +34,7 @@ class Layout:
         manifest = Manifest.read(content, chosen.media_type, self._limits.documents)
         manifest.check_runnable()
         config = Config.read(self._blob(manifest.config, "image config", "config"), self._limits.documents)
-        check_layer_count(config, len(manifest.layers))
+        check_layer_count(config, len(manifest.layers), self._limits)
         for layer in {(layer.digest, layer.size): layer for layer in manifest.layers}.values():
             self._check_present(layer)
         layers = tuple(

@@ -6,27 +6,22 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import click
 
-from unionfs.archive import Archive, Image, open_archive, open_stream, parse_source
+from unionfs.archive import Archive, ArchiveError, Image, ImageRef, open_archive, open_stream, parse_source
 from unionfs.archive import Limits as ArchiveLimits
+from unionfs.cli import unpack_limits
 from unionfs.cli.arguments import UsageError
 from unionfs.cli.report import escape
-from unionfs.image import ImageError, Platform
-from unionfs.store import Progress, StoreError, Unpacked, unpack_image
-from unionfs.tar import Limits
+from unionfs.cli.unpack_limits import Changes, naming_options
+from unionfs.image import ImageError, Platform, escaped
+from unionfs.store import Progress, Unpacked, unpack_image
 
-_OPTIONS = {
-    "bytes": "--max-layer-bytes",
-    "entries": "--max-layer-entries",
-    "expanded": "--max-layer-bytes",
-}
-"""The option that raises a limit, by the limit's name."""
-
+_LISTED = 20
+"""Images named in the error that there are several."""
 _HELP = """\
 Unpack the image in ARCHIVE, a file of 'docker save', an OCI archive or an OCI layout directory, compressed or not
 ('-' is standard input), into DIR: one directory for each layer, named by its chain id, in the format of overlayfs.
@@ -78,41 +73,47 @@ def _platform_of(_context: click.Context, _parameter: click.Parameter, text: str
     "--platform", metavar="OS/ARCH", callback=_platform_of, help="The platform to take, by default this machine's."
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print the result.")
-@click.option(
-    "--max-layer-bytes",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Refuse a layer that unpacks to more bytes (64 GiB).",
-)
-@click.option(
-    "--max-layer-entries", type=click.IntRange(min=1), metavar="N", help="Refuse a layer with more files (2000000)."
-)
+@unpack_limits.options
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def _command(
+    limits: Changes,
     archive: str,
     directory: Path,
     selector: str | None,
     platform: Platform | None,
     form: str,
-    max_layer_bytes: int | None,
-    max_layer_entries: int | None,
 ) -> None:
-    limits, source_limits = Limits(), ArchiveLimits()
-    if max_layer_bytes is not None:
-        limits = replace(limits, bytes=max_layer_bytes)
-        # A compressed archive holds all layers.
-        source_limits = replace(source_limits, expanded=max(source_limits.expanded, max_layer_bytes))
-    if max_layer_entries is not None:
-        limits = replace(limits, entries=max_layer_entries)
-    with _naming_options(), _opened(archive, source_limits) as (source, named):
+    with naming_options(), _opened(archive, limits.archive_limits()) as (source, named):
         if selector is not None and named is not None:
             raise UsageError("--image and the end of ARCHIVE both name an image")
+        if selector is None and named is None and len(source.images) > 1:
+            raise ArchiveError(f"{source.name}: {_choice(source.images)}")
         image = source.image(selector or named, platform)
+        _warn_of_platform(image, platform or Platform.host())
         with _progress(image) as report:
-            unpacked = unpack_image(image, directory, limits, report, partial(_say_who_is_waited_for, directory))
+            say = partial(_say_who_is_waited_for, directory)
+            unpacked = unpack_image(image, directory, limits.layer_limits(), report, say)
     for warning in unpacked.warnings:
-        print(escape(f"unionfs: warning: {warning}"), file=sys.stderr)
+        _warn(warning)
     print(_as_json(image, unpacked) if form == "json" else _as_text(unpacked))
+
+
+def _choice(images: Sequence[ImageRef]) -> str:
+    """Say how to choose one of several images."""
+    names = [", ".join((*image.names, *map(escaped, image.tags))) or f"@{image.index}" for image in images]
+    more = f"; and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"there are {len(names)} images, of which --image takes one: {'; '.join(names[:_LISTED])}{more}"
+
+
+def _warn_of_platform(image: Image, wanted: Platform) -> None:
+    """Say so if an image that left no choice is for another platform; one that tells none is for any."""
+    platform = image.config.platform
+    if platform.known and not wanted.matches(platform):
+        _warn(f"the image is for {platform}, not for {wanted}")
+
+
+def _warn(text: str) -> None:
+    print(escape(f"unionfs: warning: {text}"), file=sys.stderr)
 
 
 def _say_who_is_waited_for(directory: Path, holder: int | None) -> None:
@@ -132,18 +133,6 @@ def _opened(archive: str, limits: ArchiveLimits) -> Iterator[tuple[Archive, str 
     path, selector = parse_source(archive)
     with open_archive(path, limits) as source:
         yield source, selector
-
-
-@contextmanager
-def _naming_options() -> Iterator[None]:
-    """Add to the error about a limit which option raises it."""
-    try:
-        yield
-    except (ImageError, StoreError) as error:
-        option = _OPTIONS.get(error.limit)
-        if option is not None:
-            error.args = (f"{error}; {option} raises the limit",)
-        raise
 
 
 @contextmanager

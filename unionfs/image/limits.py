@@ -24,6 +24,9 @@ class Limits:
     indexes: int = 1000
     """Nested indexes looked at for one choice of an image."""
 
+    layers: int = 1000
+    """Layers of an image; the kernel's overlayfs mounts 500."""
+
     def check_size(self, what: str, size: int, limit: str) -> None:
         """Raise ImageError if a document called ``what`` has more bytes than the field ``limit`` allows."""
         greatest: int = getattr(self, limit)

@@ -21,3 +21,6 @@ class Limits:
 
     trailing: int = 1 << 30
     """Bytes after the end-of-archive blocks, which are read for the digest alone."""
+
+    depth: int = 1024
+    """Directories that the path of an entry may go through; the reader leaves it to whoever makes them."""

@@ -24,10 +24,11 @@ from unionfs.tar import Entry, printable
 class HardLinks:
     """Makes the hard links of one layer."""
 
-    def __init__(self, staging: Staging, places: Places, unsettled: Unsettled) -> None:
+    def __init__(self, staging: Staging, places: Places, unsettled: Unsettled, depth: int) -> None:
         self._staging = staging
         self._places = places
         self._unsettled = unsettled
+        self._depth = depth
 
     def make(self, entry: Entry, parent: OpenDirectory, name: bytes) -> None:
         """Make *name* in *parent* a link to the entry's target, which is never followed if it is a symbolic link.
@@ -36,7 +37,7 @@ class HardLinks:
             LayerError: the target is a directory, isn't there or can't be there, or is the link itself.
             OSError: EMLINK and others of link(2).
         """
-        target = paths.target(entry.linkname)
+        target = paths.target(entry.linkname, self._depth)
         if target == paths.join(parent.path, name):
             raise _refused(entry, "is the link itself")
         source_fd, source = self._source(entry, target)

@@ -56,10 +56,11 @@ class _Unpacker:
         self.tree = Tree(os.dup(staging.directory(ROOT)))
         self._staging = staging
         self._reader = reader
+        self._depth = limits.depth
         self._inodes = InodeWriter(abilities, self.notes)
         self._whiteouts = Whiteouts(abilities)
         self._places = Places(self.tree, self._inodes, self._whiteouts, self.unsettled, self.notes, limits.entries)
-        self._links = HardLinks(staging, self._places, self.unsettled)
+        self._links = HardLinks(staging, self._places, self.unsettled, limits.depth)
         self._makers: Mapping[Kind, Callable[[Entry, OpenDirectory, bytes], None]] = {
             Kind.FILE: self._file,
             Kind.DIR: self._directory,
@@ -79,7 +80,7 @@ class _Unpacker:
             TarError: its content is cut off.
         """
         try:
-            parent, name = paths.split(entry.name)
+            parent, name = paths.split(entry.name, self._depth)
             if parent.startswith(paths.AUFS):
                 self._aufs(entry, parent, name)
             elif name.startswith(PREFIX):

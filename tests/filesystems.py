@@ -168,6 +168,8 @@ class Union:
     name: str
     transport: str
     """As ``--transport`` calls it."""
+    arguments: tuple[str, ...] = ()
+    """Further ones of the command line."""
     defaults: tuple[str, ...] = ("suid", "dev")
 
     @property
@@ -181,7 +183,7 @@ class Union:
         log = cwd / f"{mountpoint.name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [program, "mount", "-f", "--transport", self.transport, "-o", joined, str(mountpoint)],
+                [program, "mount", "-f", "--transport", self.transport, *self.arguments, "-o", joined, str(mountpoint)],
                 cwd=cwd, env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
@@ -193,7 +195,9 @@ class Union:
 PLAIN = PlainDirectory()
 KERNEL = KernelOverlay()
 TRANSPORTS: tuple[FileSystem, ...] = (Union("kernel-protocol", "kernel"), Union("pyfuse3", "pyfuse3"))
-_ALL: tuple[FileSystem, ...] = (PLAIN, KERNEL, *TRANSPORTS)
+VARIANTS: tuple[FileSystem, ...] = (Union("writeback", "kernel", ("--writeback", "on")),)
+"""Other ways for content to go; what has nothing to do with content is as without them."""
+_ALL: tuple[FileSystem, ...] = (PLAIN, KERNEL, *TRANSPORTS, *VARIANTS)
 FILESYSTEMS: Mapping[str, FileSystem] = {system.name: system for system in _ALL}
 
 

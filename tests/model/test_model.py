@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.filesystems import KERNEL, TRANSPORTS, FileSystem, Mounted, mounted
+from tests.filesystems import KERNEL, TRANSPORTS, VARIANTS, FileSystem, Mounted, mounted
 from tests.model.operations import Actor
 from tests.model.strategies import Example, examples, operation_of, tree_of
 from tests.snapshots import Snapshot, differences, snapshot
@@ -38,8 +38,14 @@ model = settings(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="kernel overlayfs is mounted by root only")
 @pytest.mark.timeout(0 if ASKED else 300)
-@pytest.mark.parametrize("transport", TRANSPORTS, ids=lambda transport: transport.name)
-@pytest.mark.parametrize("lowers", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("transport", "lowers"),
+    [
+        *((transport, lowers) for transport in TRANSPORTS for lowers in (1, 2, 4)),
+        *((variant, 2) for variant in VARIANTS),
+    ],
+    ids=lambda value: value if isinstance(value, int) else value.name,
+)
 @model
 @given(data=st.data())
 def test_the_union_does_what_overlayfs_does(data: st.DataObject, transport: FileSystem, lowers: int) -> None:

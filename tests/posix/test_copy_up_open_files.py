@@ -5,8 +5,11 @@ Source: the kernel's overlayfs documentation, "Non-standard behavior", which lis
 
 import mmap
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from errno import ENOSPC
+
+import pytest
 
 from tests.posix.place import Place
 from tests.posix.table import errno_of, row
@@ -109,7 +112,12 @@ def test_truncating_on_open_copies_no_data_even_when_the_upper_is_full(place: Pl
     assert (place / "huge").read_bytes() == b"new"
 
 
-@row(own=True, upper_size="2m", bottom={"huge": File(b"x" * 8 * MIB), "small": File(b"small")}, on=("union",))
+@row(
+    own=True,
+    upper_size="2m",
+    bottom={"huge": File(b"x" * 8 * MIB), "small": File(b"small")},
+    on=("kernel", "kernel-protocol", "pyfuse3"),
+)
 def test_a_copy_up_without_space_fails_whole_and_leaves_the_file_readable(place: Place) -> None:
     def grow() -> None:
         with (place / "huge").open("ab", buffering=0) as file:
@@ -124,3 +132,17 @@ def test_a_copy_up_without_space_fails_whole_and_leaves_the_file_readable(place:
     place.remount()
     assert (place / "small").read_bytes() == b"still writable"
     assert place.names() == ["huge", "small"]
+
+
+@row(own=True, upper_size="2m", bottom={"huge": File(b"x" * 8 * MIB)}, on=("writeback",))
+@pytest.mark.parametrize("tell", [os.fsync, os.close])
+def test_writes_that_are_gathered_fail_for_lack_of_space_when_they_are_sent(
+    place: Place, tell: Callable[[int], None]
+) -> None:
+    descriptor = os.open(place / "huge", os.O_WRONLY | os.O_APPEND)
+    assert os.write(descriptor, b"y") == 1
+    assert errno_of(tell, descriptor) == ENOSPC
+    if tell is os.fsync:
+        os.close(descriptor)
+    place.remount()
+    assert (place / "huge").read_bytes() == b"x" * 8 * MIB

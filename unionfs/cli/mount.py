@@ -50,7 +50,8 @@ def main(arguments: Sequence[str]) -> int:
     )
     options = parse_settings(settings_of(given.settings))
     _warn_of_one_id()
-    return session.run(os.fsencode(given.mountpoint), options, process, partial(_open_stack, transport=given.transport))
+    open_stack = partial(_open_stack, transport=given.transport, writeback=given.writeback)
+    return session.run(os.fsencode(given.mountpoint), options, process, open_stack)
 
 
 def _warn_of_one_id() -> None:
@@ -60,11 +61,13 @@ def _warn_of_one_id() -> None:
         print("unionfs: this user namespace has one id only: everything is shown as owned by it", file=sys.stderr)
 
 
-def _open_stack(options: MountOptions, transport: str) -> Stack:
+def _open_stack(options: MountOptions, transport: str, writeback: str) -> Stack:
     from unionfs.fuse import Transport  # noqa: PLC0415 - loaded only by the process that serves
+    from unionfs.fuse.data_path import DataPath  # noqa: PLC0415 - likewise
     from unionfs.mount.stack import UnionStack  # noqa: PLC0415 - likewise
 
-    return UnionStack(options, Transport(transport))
+    data_path = DataPath(writeback={"on": True, "off": False, "auto": None}[writeback])
+    return UnionStack(options, Transport(transport), data_path)
 
 
 def _build_parser() -> Parser:
@@ -77,6 +80,12 @@ def _build_parser() -> Parser:
         choices=("pyfuse3", "kernel"),
         default="pyfuse3",
         help="through pyfuse3, or by the kernel's protocol itself (not tested as widely yet)",
+    )
+    parser.add_argument(
+        "--writeback",
+        choices=("on", "off", "auto"),
+        default="auto",
+        help="let the kernel gather what is written, with the kernel transport (auto: off, see the manual)",
     )
     parser.add_argument("--log", metavar="FILE", help="append the log to FILE instead of sending it to syslog")
     return parser

@@ -7,6 +7,7 @@ when a mount is served by them.
 import enum
 from collections.abc import Callable
 
+from unionfs.fuse.data_path import DataPath
 from unionfs.union import Union
 
 
@@ -17,7 +18,7 @@ class Transport(enum.Enum):
     KERNEL = "kernel"
 
 
-def serve(union: Union, device_fd: int, ready: Callable[[], None], transport: Transport) -> None:
+def serve(union: Union, device_fd: int, ready: Callable[[], None], transport: Transport, data_path: DataPath) -> None:
     """Answer the requests on *device_fd*, a mounted FUSE connection, until the mount has ended.
 
     *ready* is called once the mount answers. *device_fd* is closed at the end.
@@ -27,7 +28,11 @@ def serve(union: Union, device_fd: int, ready: Callable[[], None], transport: Tr
     """
     # Imported here: the command that only asks for help needs neither, and trio with pyfuse3 takes 160 ms.
     if transport is Transport.KERNEL:
-        from unionfs.fuse.kernel.session import serve as serve_by  # noqa: PLC0415
+        from unionfs.fuse.kernel.session import serve as serve_by_protocol  # noqa: PLC0415
+
+        serve_by_protocol(union, device_fd, ready, data_path.settled(read_only=union.is_read_only))
     else:
-        from unionfs.fuse.pyfuse3_transport import serve as serve_by  # noqa: PLC0415
-    serve_by(union, device_fd, ready)
+        from unionfs.fuse.pyfuse3_transport import serve as serve_by_pyfuse3  # noqa: PLC0415
+
+        data_path.log_what_needs_the_protocol()
+        serve_by_pyfuse3(union, device_fd, ready)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from unionfs.fuse import Transport, serve
+from unionfs.fuse.data_path import DataPath
 from unionfs.layer import private_xattrs
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.directory import Directory
@@ -27,8 +28,9 @@ _MOST_DESCRIPTORS = 4096
 class UnionStack:
     """The layers of one mount, opened, and the union that shows them."""
 
-    def __init__(self, options: MountOptions, transport: Transport) -> None:
+    def __init__(self, options: MountOptions, transport: Transport, data_path: DataPath) -> None:
         self._transport = transport
+        self._data_path = data_path
         budget = _descriptor_budget(len(options.lowers))
         self._descriptors = Descriptors(budget // 2)
         self._opened: OpenedUpper | None = None
@@ -47,7 +49,7 @@ class UnionStack:
 
     def serve(self, device_fd: int, ready: Callable[[], None]) -> None:
         """Answer on the connection until the mount has ended, then settle the upper."""
-        serve(self._union, device_fd, ready, self._transport)
+        serve(self._union, device_fd, ready, self._transport, self._data_path)
         if self._opened is not None:
             self._opened.finish()
 

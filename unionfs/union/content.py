@@ -116,8 +116,12 @@ class Content:
             whole: bytes = yield Last(functools.partial(_read_on, piece, count, fd, offset))
         return whole
 
-    def write(self, node: Inode, offset: int, content: bytes, *, keep_set_id: bool) -> Operation[int]:
+    def write(
+        self, node: Inode, offset: int, content: bytes, *, keep_set_id: bool, keep_mtime: bool = False
+    ) -> Operation[int]:
         """Write *content* at *offset*, copying up first; a writer without privilege takes set-id bits away.
+
+        With *keep_mtime* the file was changed earlier, and its time is set, before or after, by who knows when.
 
         Fewer bytes than given are written only where the next one fails (write(2)).
 
@@ -128,14 +132,12 @@ class Content:
         opened = self.writable(node)
         if not keep_set_id:
             self.clear_set_id(node, opened.fd)
-        view, written = memoryview(content), 0
-        while written < len(content):
-            try:
-                written += os.pwrite(opened.fd, view[written:], offset + written)
-            except OSError:
-                if not written:
-                    raise
-                break
+        before = os.fstat(opened.fd) if keep_mtime else None
+        written = _write_all(opened.fd, content, offset)
+        if before is not None:
+            # Who may write a file that isn't theirs may not set its times.
+            with contextlib.suppress(PermissionError):
+                os.utime(opened.fd, ns=(before.st_atime_ns, before.st_mtime_ns))
         return written
 
     def truncate(self, node: Inode, size: int, *, keep_set_id: bool) -> Operation[None]:
@@ -247,6 +249,18 @@ def _do_all(steps: Sequence[Step]) -> None:
 def _read_on(piece: bytearray, count: int, fd: int, offset: int) -> bytes:
     """Give the first *count* bytes of *piece*, and what follows them in the file as far as *piece* is long."""
     return bytes(memoryview(piece)[:count]) + _read_all(fd, len(piece) - count, offset + count)
+
+
+def _write_all(fd: int, content: bytes, offset: int) -> int:
+    view, written = memoryview(content), 0
+    while written < len(content):
+        try:
+            written += os.pwrite(fd, view[written:], offset + written)
+        except OSError:
+            if not written:
+                raise
+            break
+    return written
 
 
 def _read_all(fd: int, size: int, offset: int) -> bytes:

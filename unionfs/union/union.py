@@ -234,9 +234,11 @@ class Union:
         """Read up to *size* bytes from *offset*."""
         return self._content.read(self._file(number), offset, size)
 
-    def write(self, number: int, offset: int, content: bytes, *, keep_set_id: bool) -> Operation[int]:
+    def write(
+        self, number: int, offset: int, content: bytes, *, keep_set_id: bool, keep_mtime: bool = False
+    ) -> Operation[int]:
         """Write *content* at *offset*; give the number of bytes written."""
-        return self._content.write(self._file(number), offset, content, keep_set_id=keep_set_id)
+        return self._content.write(self._file(number), offset, content, keep_set_id=keep_set_id, keep_mtime=keep_mtime)
 
     def allocate(self, number: int, mode: int, offset: int, length: int, *, keep_set_id: bool) -> Operation[None]:
         """Allocate, zero or free a range of the file."""

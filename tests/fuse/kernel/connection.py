@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from unionfs.fuse.data_path import DataPath
 from unionfs.fuse.kernel import abi
 from unionfs.fuse.kernel.abi import Opcode
 from unionfs.fuse.kernel.session import Session
@@ -78,13 +79,16 @@ class Connection:
 
 
 @contextmanager
-def connected(union: Union, ready: threading.Event | None = None) -> Iterator[Connection]:
+def connected(
+    union: Union, ready: threading.Event | None = None, data_path: DataPath | None = None
+) -> Iterator[Connection]:
     """Run a session over *union* for as long as the context lasts."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in (ours, theirs):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM)
         end.settimeout(PATIENCE)
-    session = Session(union, theirs.fileno(), (ready or threading.Event()).set)
+    wanted = (data_path or DataPath()).settled(read_only=union.is_read_only)
+    session = Session(union, theirs.fileno(), (ready or threading.Event()).set, wanted)
     thread = threading.Thread(target=session.run, name="session")
     thread.start()
     connection = Connection(ours)

@@ -110,6 +110,7 @@ class SetAttr(enum.IntFlag):
     KILL_SUIDGID = 1 << 11
 
 
+WRITE_CACHE = 1 << 0
 WRITE_KILL_SUIDGID = 1 << 2
 OPEN_KEEP_CACHE = 1 << 1
 FSYNC_CONTENT_ONLY = 1 << 0

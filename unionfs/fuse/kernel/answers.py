@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from unionfs.fuse import policy
+from unionfs.fuse.data_path import DataPath
 from unionfs.fuse.kernel import abi, codec, negotiation
 from unionfs.fuse.kernel.abi import Opcode, SetAttr
 from unionfs.fuse.kernel.codec import Request
@@ -35,15 +36,20 @@ UNANSWERED = (Opcode.FORGET, Opcode.BATCH_FORGET, Opcode.INTERRUPT)
 class Answers:
     """What is answered to the requests on one connection, by a union."""
 
-    def __init__(self, union: Union, ready: Callable[[], None]) -> None:
+    def __init__(self, union: Union, ready: Callable[[], None], data_path: DataPath) -> None:
         self._union = union
         self._ready = ready
+        self._data_path = data_path
         self._agreed = negotiation.NOTHING
+        self._gathers_writes = False
 
     def init(self, request: Request) -> bytes:
         """INIT: agree on what both sides can do; the mount answers from now on."""
         offered = codec.offer(request.body)
-        self._agreed = negotiation.agree(offered, acl=self._union.settings.acl)
+        self._agreed = negotiation.agree(
+            offered, acl=self._union.settings.acl, writeback=bool(self._data_path.writeback)
+        )
+        self._gathers_writes = self._agreed.gathers_writes
         self._ready()
         return negotiation.reply(offered, self._agreed, MAX_WRITE)
 
@@ -156,7 +162,11 @@ class Answers:
 
     def setattr(self, request: Request) -> Operation[bytes]:
         """SETATTR."""
-        valid, values = codec.set_attr(request.body, time.time_ns())
+        # A kernel that gathers writes keeps the times of a file by its own clock, and leaves one that keeps its size.
+        now_ns = None if self._gathers_writes else time.time_ns()
+        valid, values = codec.set_attr(request.body, now_ns)
+        if now_ns is None and "size" in values:
+            values.setdefault("mtime_ns", self._union.getattr(request.nodeid).mtime_ns)
         keeps = not valid & _KILL_SUIDGID
         shown = yield from self._union.setattr(request.nodeid, Change(**values), keep_set_id=keeps)
         return codec.attr_reply(shown, _TIMEOUT)
@@ -181,7 +191,8 @@ class Answers:
         _, offset, size, flags, _, _, _ = abi.WRITE_IN.unpack_from(request.body)
         content = bytes(request.body[abi.WRITE_IN.size : abi.WRITE_IN.size + size])
         keeps = not flags & abi.WRITE_KILL_SUIDGID
-        written = yield from self._union.write(request.nodeid, offset, content, keep_set_id=keeps)
+        late = bool(flags & abi.WRITE_CACHE)
+        written = yield from self._union.write(request.nodeid, offset, content, keep_set_id=keeps, keep_mtime=late)
         return abi.WRITE_OUT.pack(written, 0)
 
     def flush(self, request: Request) -> bytes:
@@ -209,7 +220,9 @@ class Answers:
         return b""
 
     def lseek(self, request: Request) -> bytes:
-        """LSEEK."""
+        """LSEEK; the kernel doesn't write before it what it holds back, which would be taken for a hole."""
+        if self._gathers_writes:
+            return self.unknown(request)
         _, offset, whence, _ = abi.LSEEK_IN.unpack_from(request.body)
         return abi.LSEEK_OUT.pack(self._union.seek(request.nodeid, offset, whence))
 

@@ -121,8 +121,11 @@ _SIZE, _MODE, _UID, _GID, _ATIME, _MTIME, _ATIME_NOW, _MTIME_NOW = (
 )  # fmt: skip
 
 
-def set_attr(body: memoryview, now_ns: int) -> tuple[int, dict[str, int]]:
-    """Read SETATTR: its fields (``SetAttr``), and the new values by the names of ``union.changes.Change``."""
+def set_attr(body: memoryview, now_ns: int | None) -> tuple[int, dict[str, int]]:
+    """Read SETATTR: its fields (``SetAttr``), and the new values by the names of ``union.changes.Change``.
+
+    Where a time is to be the present one that is *now_ns*, or, without it, the kernel's own, which it sends along.
+    """
     fields = abi.SETATTR_IN.unpack_from(body)
     valid, _, _, size, _, atime, mtime, _, atime_ns, mtime_ns, _, mode, _, uid, gid, _ = fields
     known = (
@@ -135,7 +138,7 @@ def set_attr(body: memoryview, now_ns: int) -> tuple[int, dict[str, int]]:
         (_ATIME_NOW, "atime_ns", now_ns),
         (_MTIME_NOW, "mtime_ns", now_ns),
     )
-    return valid, {field: value for flag, field, value in known if valid & flag}
+    return valid, {field: value for flag, field, value in known if valid & flag and value is not None}
 
 
 def forgets(body: memoryview) -> Iterator[tuple[int, int]]:

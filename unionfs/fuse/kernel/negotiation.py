@@ -34,6 +34,11 @@ class Agreement(NamedTuple):
         return bool(self.flags & Init.SETXATTR_EXT)
 
     @property
+    def gathers_writes(self) -> bool:
+        """Whether the kernel holds writes back, and knows better than the layers what a file has."""
+        return bool(self.flags & Init.WRITEBACK_CACHE)
+
+    @property
     def writes_before_flush(self) -> bool:
         """Whether the kernel writes what a close finds dirty even where FLUSH has no answer."""
         return self.minor >= abi.WRITES_BEFORE_FLUSH
@@ -47,15 +52,17 @@ class Agreement(NamedTuple):
 NOTHING = Agreement(0, Init(0))
 
 
-def agree(offered: Offer, *, acl: bool) -> Agreement:
-    """Agree to what is *offered* and wanted; with *acl*, access lists are kept.
+def agree(offered: Offer, *, acl: bool, writeback: bool) -> Agreement:
+    """Agree to what is *offered* and wanted; with *acl*, access lists are kept, with *writeback* writes are gathered.
 
     Raises:
         OSError: EPROTO where the kernel's protocol is too old, or another one.
     """
     if offered.major != abi.MAJOR or offered.minor < abi.OLDEST_MINOR:
         raise OSError(errno.EPROTO, f"the kernel speaks FUSE {offered.major}.{offered.minor}")
-    wanted = _WANTED | Init.POSIX_ACL if acl else _WANTED
+    wanted = _WANTED
+    for flag, asked in ((Init.POSIX_ACL, acl), (Init.WRITEBACK_CACHE, writeback)):
+        wanted |= flag if asked else Init(0)
     return Agreement(min(offered.minor, abi.MINOR), offered.flags & wanted)
 
 

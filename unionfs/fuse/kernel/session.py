@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from unionfs.fuse import policy
+from unionfs.fuse.data_path import DataPath
 from unionfs.fuse.kernel import codec
 from unionfs.fuse.kernel.answers import HANDLERS, UNANSWERED, Answers
 from unionfs.fuse.kernel.codec import ProtocolError, Request
@@ -28,10 +29,10 @@ _log = logging.getLogger(__name__)
 class Session:
     """One mounted connection, answered by a union."""
 
-    def __init__(self, union: Union, device_fd: int, ready: Callable[[], None]) -> None:
+    def __init__(self, union: Union, device_fd: int, ready: Callable[[], None], data_path: DataPath) -> None:
         self.device = Device(device_fd)
         self._union = union
-        self._answers = Answers(union, ready)
+        self._answers = Answers(union, ready, data_path)
         self._workers = Workers()
         self._poll = select.poll()
         self._poll.register(device_fd, select.POLLIN)
@@ -160,13 +161,13 @@ class Session:
             self.device.fail(request.unique, policy.errno_of(error))
 
 
-def serve(union: Union, device_fd: int, ready: Callable[[], None]) -> None:
+def serve(union: Union, device_fd: int, ready: Callable[[], None], data_path: DataPath) -> None:
     """Answer the requests on the mounted connection *device_fd* until it ends, and close it.
 
     Raises:
         OSError: the connection failed.
     """
     try:
-        Session(union, device_fd, ready).run()
+        Session(union, device_fd, ready, data_path).run()
     finally:
         os.close(device_fd)

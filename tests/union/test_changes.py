@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import failing
 from tests.posix.acl import ACCESS, acl
 from tests.stacks import OPAQUE, Directory, Fifo, File, HardLink, Layer, Symlink
 from tests.unions import EVERYTHING, Stack
@@ -263,3 +264,16 @@ def test_what_was_recorded_becomes_real_when_owners_can_be_set(tmp_path: Path) -
         assert (kernel.stat("d").mode & 0o7777, kernel.stat("d").uid, kernel.stat("d").gid) == (0o511, 9, 5)
     found = (stack.upper / "f").stat()
     assert (found.st_mode & 0o7777, found.st_uid) == (0o4710, 9)
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_mode_that_cannot_be_recorded_leaves_the_one_before(tmp_path: Path, call: int) -> None:
+    stack = Stack(tmp_path / "stack", settings=EVERYTHING, owners=False)
+    with stack.opened() as kernel:
+        kernel.create("f", stat.S_IFREG | 0o644)
+        with failing(call) as fault, pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+            kernel.change("f", mode=0o4755)
+        assert fault.failed == ("chmod", "_setxattr")[call - 1]
+        assert kernel.stat("f").mode & 0o7777 == 0o644
+    with stack.opened() as kernel:
+        assert kernel.stat("f").mode & 0o7777 == 0o644

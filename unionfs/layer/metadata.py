@@ -107,12 +107,21 @@ class Metadata:
             if stat.S_IMODE(found.st_mode) != wanted.permissions:
                 set_permissions(directory, name, wanted.permissions)
             return
-        mode = self.disk_mode(wanted)
-        if stat.S_IMODE(found.st_mode) != mode:
+        before, mode = stat.S_IMODE(found.st_mode), self.disk_mode(wanted)
+        if before != mode:
             set_permissions(directory, name, mode)
+        shows_itself = wanted[:4] == (found.st_uid, found.st_gid, mode, type_bits)
+        try:
+            self._record(directory, name, None if shows_itself else wanted)
+        except OSError:
+            if before != mode:
+                set_permissions(directory, name, before)
+            raise
+
+    def _record(self, directory: Directory, name: bytes, wanted: Ownership | None) -> None:
+        """Let ``override_stat`` say *wanted*, or nothing."""
         path = directory.path(name)
-        shown = (found.st_uid, found.st_gid, mode, type_bits)
-        if shown == (wanted.uid, wanted.gid, wanted.permissions, wanted.type_bits):
+        if wanted is None:
             xattrs.discard(path, private_xattrs.OVERRIDE_STAT)
         elif not self._abilities.user_xattrs:
             raise OSError(errno.EPERM, os.strerror(errno.EPERM), name)

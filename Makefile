@@ -1,8 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak memory lint format clean
+.PHONY: help demo test soak bench memory lint format clean
 
 VENV := .venv/bin
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -17,6 +18,10 @@ test: lint ## all checks: style, types and tests (PYTEST_ARGS chooses tests)
 soak: ## what takes long: every kill in every form, more of the random tests
 	@tools/setup.sh test
 	UNIONFS_SOAK=1 $(VENV)/pytest tests/crash tests/safety --timeout=7200 $(PYTEST_ARGS)
+
+bench: ## compare with overlayfs and others (BENCH_ARGS='--only untar', FUSE_OVERLAYFS=PATH; docs/performance.md)
+	@tools/setup.sh bench
+	$(VENV)/python -m tools.bench $(BENCH_ARGS)
 
 memory: ## measure what a daemon needs for a million files (takes minutes)
 	@tools/setup.sh demo

@@ -1,0 +1,74 @@
+"""What follows from the samples: medians, quartiles, ratios to the baseline, geometric means."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tools.bench.candidates import BASELINE
+from tools.bench.measure import Outcome
+from tools.bench.workload import Group
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A candidate's figures for one workload: seconds, their ratios to the baseline's median, and the daemon's cost."""
+
+    median: float
+    quartiles: tuple[float, float]
+    ratio: float | None
+    ratio_quartiles: tuple[float, float] | None
+    daemon_seconds: float
+    peak_memory: int
+    samples: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """All candidates' figures for one workload; in ``failures`` those that have none, with the reason."""
+
+    workload: str
+    group: Group
+    figures: Mapping[str, Figure]
+    failures: Mapping[str, str]
+
+
+def row(workload: str, group: Group, outcomes: Mapping[str, Outcome]) -> Row:
+    """Work out the figures from what the candidates did."""
+    failures = {name: outcome.failure for name, outcome in outcomes.items() if outcome.failure is not None}
+    done = {name: outcome for name, outcome in outcomes.items() if name not in failures}
+    base = statistics.median(s.seconds for s in done[BASELINE].samples) if BASELINE in done else None
+    return Row(workload, group, {name: _figure(outcome, base) for name, outcome in done.items()}, failures)
+
+
+def _figure(outcome: Outcome, base: float | None) -> Figure:
+    seconds = [sample.seconds for sample in outcome.samples]
+    median, quartiles = statistics.median(seconds), _quartiles(seconds)
+    return Figure(
+        median=median,
+        quartiles=quartiles,
+        ratio=median / base if base else None,
+        ratio_quartiles=(quartiles[0] / base, quartiles[1] / base) if base else None,
+        daemon_seconds=statistics.median(sample.daemon_seconds for sample in outcome.samples),
+        peak_memory=outcome.peak_memory,
+        samples=tuple(seconds),
+    )
+
+
+def _quartiles(values: Sequence[float]) -> tuple[float, float]:
+    if len(values) == 1:
+        return values[0], values[0]
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, high
+
+
+def geometric_means(rows: Iterable[Row], candidates: Sequence[str]) -> dict[Group, dict[str, tuple[float, int]]]:
+    """Give for each group and candidate the geometric mean of its ratios, and of how many workloads it is."""
+    means: dict[Group, dict[str, tuple[float, int]]] = {}
+    rows = list(rows)
+    for group in Group:
+        for name in candidates:
+            figures = [row.figures[name].ratio for row in rows if row.group is group and name in row.figures]
+            ratios = [ratio for ratio in figures if ratio is not None]
+            if ratios:
+                means.setdefault(group, {})[name] = (statistics.geometric_mean(ratios), len(ratios))
+    return means

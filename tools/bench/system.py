@@ -1,0 +1,71 @@
+"""The system calls that the benchmark needs and Python lacks: namespaces, mounts, a process's processor time."""
+
+import ctypes
+import os
+import time
+from pathlib import Path
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWPID = 0x20000000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+MNT_DETACH = 2
+PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_CPUCLOCK_SCHED = 2
+
+
+def _check(result: int, path: str | None = None) -> None:
+    if result:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path)
+
+
+def unshare(flags: int) -> None:
+    """Give this process (or, with CLONE_NEWPID, its children) namespaces of its own. Raises OSError."""
+    _check(_LIBC.unshare(flags))
+
+
+def mount(source: str, mountpoint: str, kind: str, flags: int = 0, options: str = "") -> None:
+    """Mount *source* at *mountpoint*. Raises OSError."""
+    words = [os.fsencode(word) for word in (source, mountpoint, kind, options)]
+    _check(_LIBC.mount(words[0], words[1], words[2], ctypes.c_ulong(flags), words[3]), mountpoint)
+
+
+def unmount(mountpoint: Path, flags: int = 0) -> None:
+    """Unmount what is at *mountpoint*. Raises OSError."""
+    _check(_LIBC.umount2(os.fsencode(mountpoint), flags), str(mountpoint))
+
+
+def die_with_parent(signal_number: int) -> None:
+    """Have the kernel send this process *signal_number* when its parent ends. Raises OSError."""
+    _check(_LIBC.prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal_number), 0, 0, 0))
+
+
+def processor_seconds(pid: int) -> float:
+    """Give the processor time, user and system, that all threads of *pid* have used; nothing if it is gone."""
+    # The number of a process's clock is made as clock_getcpuclockid(3) makes it.
+    try:
+        return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
+    except OSError:
+        return 0.0
+
+
+def peak_memory(pid: int) -> int:
+    """Give in KiB the most memory that *pid* ever had resident; 0 if it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+
+
+def processes() -> set[int]:
+    """Give the numbers of all processes of this namespace, but for this one."""
+    return {int(name) for name in os.listdir("/proc") if name.isdecimal()} - {os.getpid()}
+
+
+def drop_caches() -> None:
+    """Write out what is dirty, and let the kernel forget all content, names and inodes that it can."""
+    os.sync()
+    Path("/proc/sys/vm/drop_caches").write_text("3")

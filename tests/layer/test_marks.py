@@ -20,7 +20,7 @@ def marked(tmp_path: Path, **xattrs: bytes) -> Marks:
 
 def test_an_ordinary_entry_has_none_and_costs_one_call(tmp_path: Path) -> None:
     assert marked(tmp_path) is NO_MARKS
-    assert marked(tmp_path, user__mine=b"1", trusted__theirs=b"2") is NO_MARKS
+    assert marked(tmp_path, user__mine=b"1", trusted__theirs=b"2") == Marks(others=True)
 
 
 @pytest.mark.parametrize("name", ["trusted__overlay__opaque", "user__overlay__opaque", "user__fuseoverlayfs__opaque"])
@@ -43,7 +43,14 @@ def test_the_trusted_one_of_two_marks_counts(tmp_path: Path) -> None:
 
 
 def test_a_mark_that_a_program_in_a_mount_set_is_none(tmp_path: Path) -> None:
-    assert marked(tmp_path, trusted__overlay__overlay__opaque=b"y", user__overlay__overlay__redirect=b"/x") is NO_MARKS
+    assert marked(tmp_path, trusted__overlay__overlay__opaque=b"y", user__overlay__overlay__redirect=b"/x") == Marks(
+        others=True
+    )
+
+
+def test_an_entry_with_marks_alone_has_no_other_attributes(tmp_path: Path) -> None:
+    assert not marked(tmp_path, trusted__overlay__opaque=b"y", user__containers__override_stat=b"5:6:0711").others
+    assert marked(tmp_path, trusted__overlay__opaque=b"y", user__mine=b"1").others
 
 
 def test_an_owner_that_was_recorded_is_read(tmp_path: Path) -> None:

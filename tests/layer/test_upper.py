@@ -86,7 +86,7 @@ def test_an_entry_is_made_where_nothing_or_a_whiteout_stands(
     directory = upper.root.child(b"d")
     if hidden:
         upper.white_out(directory, name)
-    fd = upper.make(directory, name, new, over_whiteout=hidden)
+    fd = upper.make(directory, name, new, over_whiteout=hidden).fd
     if fd is not None:
         os.close(fd)
     shown, marks = directory.examine(name)
@@ -100,7 +100,7 @@ def test_an_entry_is_made_where_nothing_or_a_whiteout_stands(
 
 
 def test_a_file_made_in_place_comes_open(upper: Upper, name: bytes) -> None:
-    fd = upper.make(upper.root, name, New(ROOTS), over_whiteout=False)
+    fd = upper.make(upper.root, name, New(ROOTS), over_whiteout=False).fd
     assert fd is not None
     os.write(fd, b"content")
     os.close(fd)

@@ -25,6 +25,7 @@ class Marks(NamedTuple):
     ``opaque``: nothing beneath shows through this directory. ``xattr_whiteouts``: the directory holds whiteouts in
     attribute form (opaque value ``x``). ``redirect``: where to go on in the layers beneath, an absolute path or a
     name. ``metacopy``: only the metadata is here, the content is beneath. ``origin``: what this was copied up from.
+    ``others``: there are attributes that aren't marks.
     """
 
     opaque: bool = False
@@ -33,9 +34,11 @@ class Marks(NamedTuple):
     metacopy: bool = False
     origin: bytes | None = None
     ownership: Ownership | None = None
+    others: bool = False
 
 
 NO_MARKS = Marks()
+_ONLY_OTHERS = Marks(others=True)
 
 
 def read_marks(file: xattrs.File) -> Marks:
@@ -49,7 +52,7 @@ def read_marks(file: xattrs.File) -> Marks:
         return NO_MARKS
     private = {name for name in present if names.is_private(name)}
     if not private:
-        return NO_MARKS
+        return _ONLY_OTHERS
     opaque = {xattrs.get(file, name) for name in _OPAQUE_NAMES if name in private}
     override = xattrs.get(file, names.OVERRIDE_STAT) if names.OVERRIDE_STAT in private else None
     redirect = _overlay_value(file, private, names.REDIRECT)
@@ -60,6 +63,7 @@ def read_marks(file: xattrs.File) -> Marks:
         metacopy=_overlay_value(file, private, names.METACOPY) is not None,
         origin=_overlay_value(file, private, names.ORIGIN),
         ownership=None if override is None else Ownership.parse(override),
+        others=len(private) < len(present),
     )
 
 

@@ -8,7 +8,6 @@ is needed.
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from unionfs.layer import acl, private_xattrs, whiteout
@@ -25,8 +24,7 @@ from unionfs.linux.rename import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITE
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class New:
+class New(NamedTuple):
     """An entry to make: what it shows, a symbolic link's target, and whether it hides all beneath it."""
 
     ownership: Ownership
@@ -37,6 +35,13 @@ class New:
     def is_directory(self) -> bool:
         """Whether a directory is to be made."""
         return stat.S_ISDIR(self.ownership.type_bits)
+
+
+class Made(NamedTuple):
+    """An entry that was made: what stat(2) tells of it, and a descriptor of a regular file where there is one."""
+
+    status: os.stat_result
+    fd: int | None
 
 
 class Move(NamedTuple):
@@ -70,23 +75,25 @@ class Upper:
 
     # Making entries.
 
-    def make(self, parent: Directory, name: bytes, new: New, *, over_whiteout: bool) -> int | None:
-        """Make *name* in *parent*, where nothing or a whiteout stands; give an open descriptor of a regular file.
+    def make(
+        self, parent: Directory, name: bytes, new: New, *, over_whiteout: bool, above: os.stat_result | None = None
+    ) -> Made:
+        """Make *name* in *parent*, where nothing or a whiteout stands; *above* is what stat(2) told of *parent*.
 
         Raises:
             OSError: EEXIST when something else made the name, and what making and owning the entry gives.
         """
-        if not over_whiteout and not new.opaque and self._is_made_in_place(parent, new):
-            return self._make_entry(parent, name, new, new.ownership.permissions)
+        if not over_whiteout and not new.opaque and self._is_made_in_place(above or parent.status(), new):
+            fd = self._make_entry(parent, name, new, new.ownership.permissions)
+            return Made(parent.status(name) if fd is None else os.fstat(fd), fd)
         staged = self.stage(new, default_acl=parent.xattr(SELF, acl.DEFAULT))
         with self.workdir.discarding(staged):
             self.place(staged, parent, name, directory=new.is_directory, over_whiteout=over_whiteout)
-        return None
+        return Made(parent.status(name), None)
 
-    def _is_made_in_place(self, parent: Directory, new: New) -> bool:
+    def _is_made_in_place(self, above: os.stat_result, new: New) -> bool:
         """Tell whether the kernel gives the new entry the right owner, permissions and access list by itself."""
-        found = parent.status()
-        inherited = found.st_gid if found.st_mode & stat.S_ISGID else None
+        inherited = above.st_gid if above.st_mode & stat.S_ISGID else None
         natural = self.metadata.is_natural(new.ownership, inherited_gid=inherited)
         return natural and self.metadata.disk_type(new.ownership) == new.ownership.type_bits
 

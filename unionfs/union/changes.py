@@ -112,9 +112,9 @@ class Changes:
         Raises:
             OSError: ENODATA where there is none, EOPNOTSUPP for access lists on a mount without them.
         """
-        value = None
-        if not _is_removed(node):
-            value = node.place.directory.xattr(node.place.name, self._name_on_disk(name))
+        value, on_disk = None, self._name_on_disk(name)
+        if node.has_xattrs and not _is_removed(node):
+            value = node.place.directory.xattr(node.place.name, on_disk)
         if value is None:
             raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
         if name == acl.ACCESS and node.ownership is not None:
@@ -124,7 +124,7 @@ class Changes:
 
     def list_xattrs(self, node: AnyInode, may_see_trusted: Callable[[], bool]) -> list[bytes]:
         """Give the names that the mount shows; *may_see_trusted* is asked when there are ``trusted.*`` ones."""
-        if _is_removed(node):
+        if not node.has_xattrs or _is_removed(node):
             return []
         shown = [name for name in map(unescape, node.place.directory.xattr_names(node.place.name)) if name is not None]
         if not self._acl:
@@ -144,6 +144,7 @@ class Changes:
         on_disk = self._name_on_disk(name)
         self._check_flags(node, on_disk, flags)
         upper = yield from self._writable(node)
+        node.has_xattrs = True
         xattrs.set_(node.place.directory.path(node.place.name), on_disk, value, flags)
         if name == acl.ACCESS and (node.ownership is not None or upper.metadata.may_record):
             self._follow_acl(node, value)

@@ -88,7 +88,7 @@ class CopyUp:
         node.upper = parent.upper.child(node.name)
         self._nodes.table.move(node, Identity(status.st_dev, status.st_ino))
         self._note(parent, node.name, shown.mode, status.st_ino)
-        node.ownership = node.upper.marks().ownership
+        node.note(node.upper.marks())
 
     def _restore_mode(self, staged: bytes, owned: Ownership) -> None:
         """Set the permissions again: an access list that was copied over them counts as a change."""
@@ -231,7 +231,7 @@ class CopyUp:
         node.place, node.in_upper = place, True
         self._nodes.files.drop(node.number)
         attributes, marks = place.directory.examine(place.name)
-        node.ownership = marks.ownership
+        node.note(marks)
         self._nodes.table.move(node, Identity(attributes.dev, attributes.ino))
 
     # Moving.

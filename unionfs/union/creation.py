@@ -9,6 +9,7 @@ import stat
 from typing import NamedTuple
 
 from unionfs.layer import acl
+from unionfs.layer.attributes import Attributes
 from unionfs.layer.directory import SELF, Directory
 from unionfs.layer.entry import Entry, kind_of_mode
 from unionfs.layer.ownership import Ownership
@@ -16,7 +17,7 @@ from unionfs.layer.upper import New, Upper
 from unionfs.layer.whiteout import NAME_MAX, is_reserved
 from unionfs.union.copy_up import CopyUp
 from unionfs.union.inode import AnyInode, DirectoryInode, Identity, Inode, Place
-from unionfs.union.nodes import Nodes
+from unionfs.union.nodes import Nodes, Seen
 from unionfs.union.step import Operation
 
 
@@ -57,7 +58,7 @@ class Creation:
         *,
         rdev: int = 0,
         target: bytes = b"",
-    ) -> AnyInode:
+    ) -> Seen:
         """Make *name* with the type and permissions of *mode*.
 
         Raises:
@@ -70,23 +71,24 @@ class Creation:
         if stat.S_ISCHR(mode) and rdev == 0:
             raise OSError(errno.EPERM, os.strerror(errno.EPERM), name)
         self._copy_up.directory(parent)
-        assert parent.upper is not None
+        upper = _upper_of(parent)
+        above = upper.status()
         is_directory = stat.S_ISDIR(mode)
-        new = New(self._ownership(parent, mode, caller, rdev), target, opaque=is_directory and name in contents.lower)
-        fd = self._upper.make(parent.upper, name, new, over_whiteout=contents.has_whiteout(name))
-        status = parent.upper.status(name)
-        contents.set_upper(name, Entry(kind_of_mode(mode), status.st_ino, parent.upper))
+        ownership = self._ownership(parent, above, mode, caller, rdev)
+        new = New(ownership, target, opaque=is_directory and name in contents.lower)
+        status, fd = self._upper.make(upper, name, new, over_whiteout=contents.has_whiteout(name), above=above)
+        contents.set_upper(name, Entry(kind_of_mode(mode), status.st_ino, upper))
         node = self._inode(parent, name, mode, Identity(status.st_dev, status.st_ino))
         parent.attach(name, node)
         if fd is not None:
             self._nodes.files.add(node.number, fd, writable=True)
-        return node
+        return Seen(node, Attributes(status))
 
     def make_nameless(self, parent: DirectoryInode, mode: int, caller: Caller) -> Inode:
         """Make a regular file as in *parent* that has no name until it is linked (open(2), O_TMPFILE)."""
         self._nodes.contents(parent)
         self._copy_up.directory(parent)
-        ownership = self._ownership(parent, stat.S_IFREG | stat.S_IMODE(mode), caller, 0)
+        ownership = self._ownership(parent, _upper_of(parent).status(), stat.S_IFREG | stat.S_IMODE(mode), caller, 0)
         staged = self._upper.stage(New(ownership), default_acl=_upper_of(parent).xattr(SELF, acl.DEFAULT))
         place = Place(self._upper.work, staged)
         attributes, marks = place.directory.examine(staged)
@@ -106,13 +108,18 @@ class Creation:
         else:
             node = Inode(number, real, Place(parent.upper, name), stat.S_IFMT(mode), in_upper=True)
         if self._upper.metadata.may_record:
-            node.ownership = parent.upper.marks(name).ownership
+            node.note(parent.upper.marks(name))
+        else:
+            # All that a new entry can have comes from its directory: a label, an access list.
+            node.has_xattrs = parent.has_xattrs
         table.add(node)
         return node
 
-    def _ownership(self, parent: DirectoryInode, mode: int, caller: Caller, rdev: int) -> Ownership:
+    def _ownership(
+        self, parent: DirectoryInode, above: os.stat_result, mode: int, caller: Caller, rdev: int
+    ) -> Ownership:
         """Give what the new entry shows: a set-group-ID directory hands down its group (inode(7))."""
-        inherited = self._nodes.ownership(parent)
+        inherited = self._nodes.ownership(parent, Attributes(above))
         gid, permissions = caller.gid, stat.S_IMODE(mode)
         if stat.S_ISLNK(mode):
             permissions = 0o777
@@ -126,8 +133,7 @@ class Creation:
 
     @staticmethod
     def _has_default_acl(parent: DirectoryInode) -> bool:
-        assert parent.upper is not None
-        return parent.upper.xattr(SELF, acl.DEFAULT) is not None
+        return parent.has_xattrs and _upper_of(parent).xattr(SELF, acl.DEFAULT) is not None
 
     def link(self, node: Inode, parent: DirectoryInode, name: bytes) -> Operation[None]:
         """Give *node* the further name *name* in *parent*.

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.directory import SELF, Directory
+from unionfs.layer.marks import Marks
 from unionfs.layer.ownership import Ownership
 from unionfs.union.contents import Contents
 from unionfs.union.step import Gate
@@ -31,10 +32,11 @@ class Node:
 
     ``number`` is the inode number shown and the kernel's name for it; ``lookups`` how often the kernel was told of
     it. ``parent`` and ``name`` are one name by which it is known, ``further_names`` the others. ``real`` identifies
-    the entry of the topmost layer. ``ownership`` is what ``override_stat`` says of it, if anything.
+    the entry of the topmost layer. ``ownership`` is what ``override_stat`` says of it, if anything. ``has_xattrs``:
+    it may have extended attributes that show; where it has none, the file system needn't be asked.
     """
 
-    __slots__ = ("further_names", "lookups", "name", "number", "ownership", "parent", "real")
+    __slots__ = ("further_names", "has_xattrs", "lookups", "name", "number", "ownership", "parent", "real")
 
     def __init__(self, number: int, real: Identity) -> None:
         self.number = number
@@ -44,6 +46,12 @@ class Node:
         self.name = b""
         self.further_names: set[tuple[DirectoryInode, bytes]] | None = None
         self.ownership: Ownership | None = None
+        self.has_xattrs = True
+
+    def note(self, marks: Marks) -> None:
+        """Know what the *marks* of the entry say that holds the metadata."""
+        self.ownership = marks.ownership
+        self.has_xattrs = marks.others
 
     def names(self) -> list[tuple["DirectoryInode", bytes]]:
         """Give every name by which the inode is known."""

@@ -7,6 +7,7 @@ the kernel forgets it. Changes nothing that a program could see.
 import errno
 import os
 import stat
+from typing import NamedTuple
 
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.directory import Directory
@@ -30,6 +31,13 @@ def lower_path(parent: DirectoryInode, name: bytes, marks: Marks) -> bytes:
     return marks.redirect if marks.redirect.startswith(b"/") else parent.lower_path + b"/" + marks.redirect
 
 
+class Seen(NamedTuple):
+    """The inode behind a name, and what its layer was just found to say of it, if that was asked."""
+
+    node: AnyInode
+    attributes: Attributes | None = None
+
+
 class Nodes:
     """The inodes of one mount."""
 
@@ -51,7 +59,7 @@ class Nodes:
         root = DirectoryInode(ROOT, Identity(status.st_dev, status.st_ino), upper, lowers, b"")
         for directory in (*([upper] if upper else ()), *lowers):
             self.table.know_device(directory.tree.device)
-        root.ownership = top.marks().ownership
+        root.note(top.marks())
         root.lookups = 1
         self.table.add(root)
         return root
@@ -98,19 +106,24 @@ class Nodes:
         Raises:
             OSError: ESTALE when a layer changed underneath, EIO for marks that aren't valid, and what reading gives.
         """
+        seen = self.look(parent, name)
+        return None if seen is None else seen.node
+
+    def look(self, parent: DirectoryInode, name: bytes) -> Seen | None:
+        """Give what ``child`` does, and the attributes with it where finding it told them."""
         known = parent.children.get(name)
         if known is not None:
-            return known
+            return Seen(known)
         contents = self.contents(parent)
         entry = contents.get(name)
         if entry is None:
             return None
         if entry.kind is Kind.DIR:
-            node: AnyInode = self._load_directory(parent, contents, name)
+            seen = self._load_directory(parent, contents, name)
         else:
-            node = self._load_file(parent, entry, name, in_upper=name in contents.upper)
-        parent.attach(name, node)
-        return node
+            seen = self._load_file(parent, entry, name, in_upper=name in contents.upper)
+        parent.attach(name, seen.node)
+        return seen
 
     def expected_number(self, parent: DirectoryInode, name: bytes, entry: Entry) -> int:
         """Give the number of what shows at *name*, loading it only where the scan's *entry* doesn't tell."""
@@ -142,7 +155,7 @@ class Nodes:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), name)
         return node
 
-    def _load_directory(self, parent: DirectoryInode, contents: Contents, name: bytes) -> DirectoryInode:
+    def _load_directory(self, parent: DirectoryInode, contents: Contents, name: bytes) -> Seen:
         upper = None
         known = contents.lower_parents(name)
         marks: Marks | None = None
@@ -160,7 +173,7 @@ class Nodes:
             lowers = self.lowers.directories(parents, redirected)
         return self._directory_inode(upper, lowers, lower_path(parent, name, marks or NO_MARKS))
 
-    def _directory_inode(self, upper: Directory | None, lowers: tuple[Directory, ...], path: bytes) -> DirectoryInode:
+    def _directory_inode(self, upper: Directory | None, lowers: tuple[Directory, ...], path: bytes) -> Seen:
         """Make the inode of a directory; its number is that of the topmost lower, so that copy-up doesn't change it."""
         top = upper or lowers[0]
         attributes, marks = top.examine()
@@ -173,11 +186,11 @@ class Nodes:
             numbered = Identity(status.st_dev, status.st_ino)
         number = self.table.free_number(numbered)
         node = DirectoryInode(number, real, upper, lowers, path)
-        node.ownership = marks.ownership
+        node.note(marks)
         self.table.add(node)
-        return node
+        return Seen(node, attributes)
 
-    def _load_file(self, parent: DirectoryInode, entry: Entry, name: bytes, *, in_upper: bool) -> Inode:
+    def _load_file(self, parent: DirectoryInode, entry: Entry, name: bytes, *, in_upper: bool) -> Seen:
         place = Place(entry.directory, name)
         attributes, marks = place.directory.examine(name)
         if attributes.is_directory:
@@ -188,19 +201,19 @@ class Nodes:
         if isinstance(known, Inode):
             if in_upper:
                 self.take_back(known, place)
-            return known
+            return Seen(known)
         origin = Origin.parse(marks.origin) if in_upper else None
         if origin is None and not in_upper and attributes.nlink > 1:
             origin = self._origin_of_links(place, attributes)
         if origin is not None and self._is_indexed(origin.link_key, real, in_upper=in_upper):
-            return self._load_linked(parent, name, origin, attributes)
+            return Seen(self._load_linked(parent, name, origin, attributes))
         number = self.table.free_number(real, origin.number if origin is not None else None)
         node = Inode(number, real, place, attributes.type_bits, in_upper=in_upper)
         if origin is not None and not in_upper:
             node.link_key, node.lower_links = origin.link_key, origin.links
         self._note_marks(parent, name, node, marks)
         self.table.add(node)
-        return node
+        return Seen(node, attributes)
 
     def take_back(self, node: Inode, place: Place) -> None:
         """Let a file that was parked since no name of it was known be reached at *place*, a name of the upper."""
@@ -244,7 +257,7 @@ class Nodes:
         return node
 
     def _note_marks(self, parent: DirectoryInode, name: bytes, node: Inode, marks: Marks) -> None:
-        node.ownership = marks.ownership
+        node.note(marks)
         if marks.metacopy and node.type_bits == stat.S_IFREG:
             position = -1 if node.in_upper else node.place.directory.tree.position
             node.is_metacopy = True
@@ -254,13 +267,13 @@ class Nodes:
 
     # What an inode shows.
 
-    def attributes(self, node: AnyInode) -> Attributes:
-        """Give what *node* shows now.
+    def attributes(self, node: AnyInode, found: Attributes | None = None) -> Attributes:
+        """Give what *node* shows now; *found* is what its layer was just found to say of it, if anything was.
 
         Raises:
             OSError: what reaching it in its layer gives.
         """
-        shown = self._attributes(node)
+        shown = self._attributes(node, found)
         if self._ids is not None:
             self._squash(shown, self._ids)
         return shown
@@ -274,21 +287,18 @@ class Nodes:
         if not shown.is_directory:
             shown.mode &= ~(stat.S_ISUID | stat.S_ISGID)
 
-    def ownership(self, node: AnyInode) -> Ownership:
+    def ownership(self, node: AnyInode, found: Attributes | None = None) -> Ownership:
         """Give what a copy of *node* keeps: a recorded owner even if it doesn't exist in this user namespace.
 
         Raises:
             OSError: what reaching it in its layer gives.
         """
-        return Ownership.of(self._attributes(node))
+        return Ownership.of(self._attributes(node, found))
 
-    def _attributes(self, node: AnyInode) -> Attributes:
+    def _attributes(self, node: AnyInode, found: Attributes | None) -> Attributes:
         if isinstance(node, DirectoryInode):
-            return self._directory_attributes(node)
-        opened = None if node.is_metacopy else self.files.peek(node.number)
-        place = node.place
-        # By the descriptor it is twice as fast: no name has to be found.
-        shown = self._on_disk(node, place.directory.status(place.name) if opened is None else os.fstat(opened.fd))
+            return self._directory_attributes(node, found)
+        shown = self._as_recorded(node, found or self._file_on_disk(node))
         if shown.type_bits != node.type_bits:
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
         if node.content is not None:
@@ -297,19 +307,25 @@ class Nodes:
         shown.nlink = self.link_count(node, shown.nlink)
         return shown
 
-    def _directory_attributes(self, node: DirectoryInode) -> Attributes:
+    def _file_on_disk(self, node: Inode) -> Attributes:
+        opened = None if node.is_metacopy else self.files.peek(node.number)
+        if opened is not None:
+            # Twice as fast: no name has to be found.
+            return Attributes(os.fstat(opened.fd))
+        return Attributes(node.place.directory.status(node.place.name))
+
+    def _directory_attributes(self, node: DirectoryInode, found: Attributes | None) -> Attributes:
         if node.removed is not None:
             return node.removed
-        shown = self._on_disk(node, (node.upper or node.lowers[0]).status())
+        shown = self._as_recorded(node, found or Attributes((node.upper or node.lowers[0]).status()))
         shown.ino = node.number
         if node.is_merged:
             # As overlayfs shows it: the sub-directories of several layers aren't counted.
             shown.nlink = 1
         return shown
 
-    def _on_disk(self, node: AnyInode, found: os.stat_result) -> Attributes:
-        """Give the attributes as the layer has them, by itself or in a record."""
-        shown = Attributes(found)
+    def _as_recorded(self, node: AnyInode, shown: Attributes) -> Attributes:
+        """Let *shown* say what a record on the entry says instead of the entry itself."""
         if node.ownership is not None:
             node.ownership.apply(shown)
         elif self._ids is not None:

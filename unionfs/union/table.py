@@ -55,10 +55,10 @@ class InodeTable:
         """Give a number for *identity* that no other inode has now: the *recorded* one, its own, or a further one."""
         if recorded is not None and ROOT < recorded < _END and recorded not in self._by_number:
             return recorded
-        for number in (self.natural_number(identity), self._mixed_number(identity)):
-            if number not in self._by_number:
-                return number
-        return self.spare_number()
+        number = self.natural_number(identity)
+        if number in self._by_number:
+            number = self._mixed_number(identity)
+        return number if number not in self._by_number else self.spare_number()
 
     def spare_number(self) -> int:
         """Give a number that stands for no inode."""

@@ -7,6 +7,7 @@ the module named after it.
 import errno
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from unionfs.union.copy_up import CopyUp
 from unionfs.union.creation import Caller, Creation
 from unionfs.union.inode import AnyInode, DirectoryInode, Inode
 from unionfs.union.inode_flags import InodeFlags
+from unionfs.union.loading import Loading
 from unionfs.union.lowers import Lowers
 from unionfs.union.nodes import Nodes
 from unionfs.union.open_files import OpenFiles
@@ -84,6 +86,7 @@ class Union:
         self.settings = settings
         self.files = OpenFiles(settings.open_files)
         self.nodes = Nodes(upper, Lowers(lowers, follow_redirects=settings.follow_redirects), self.files)
+        self._loading = Loading(self.nodes)
         self._writers = None if upper is None else _Writers(self.nodes, upper, settings)
         copy_up = None if self._writers is None else self._writers.copy_up
         self._content = Content(self.nodes, upper, copy_up, volatile=settings.volatile)
@@ -114,14 +117,25 @@ class Union:
         if directory.removed is not None:
             return None
         if name in (b".", b".."):
-            node: AnyInode | None = directory if name == b"." else directory.parent or directory
-        else:
-            node = self.nodes.child(directory, name)
-        return None if node is None else self.remember(node)
+            return self.remember(directory if name == b"." else directory.parent or directory)
+        started = time.perf_counter()
+        seen = self.nodes.look(directory, name)
+        if seen is None:
+            return None
+        self._loading.note(seen[0], time.perf_counter() - started)
+        return self.remember(*seen)
 
-    def remember(self, node: AnyInode) -> Attributes:
-        """Count one reference of the kernel to *node*, and give what it shows."""
-        shown = self.nodes.attributes(node)
+    def before_lookup(self, parent: int, name: bytes) -> Operation[None] | None:
+        """Give what keeps ``lookup`` of *name* from waiting for a disk; None where it won't.
+
+        Raises:
+            OSError: as ``lookup``.
+        """
+        return self._loading.lookup(self.nodes.directory(parent), name)
+
+    def remember(self, node: AnyInode, found: Attributes | None = None) -> Attributes:
+        """Count one reference of the kernel to *node*, and give what it shows, of which *found* is known."""
+        shown = self.nodes.attributes(node, found)
         node.lookups += 1
         return shown
 
@@ -176,17 +190,30 @@ class Union:
         for name, place, node in ((b".", 1, directory), (b"..", 2, directory.parent or directory)):
             if cookie < place:
                 yield Listed(name, place, Kind.DIR, node, self.nodes.attributes(node))
-        contents = self.nodes.contents(directory)
-        for name, place in contents.listing.after(cookie):
-            entry = contents.get(name)
-            if entry is not None:
-                yield from self._listed(directory, name, place, entry.kind)
+        started, count = time.perf_counter(), 0
+        try:
+            contents = self.nodes.contents(directory)
+            for name, place in contents.listing.after(cookie):
+                count += 1
+                entry = contents.get(name)
+                if entry is not None:
+                    yield from self._listed(directory, name, place, entry.kind)
+        finally:
+            self._loading.note(directory, time.perf_counter() - started, count)
+
+    def before_listing(self, number: int, cookie: int, *, attributes: bool) -> Operation[None] | None:
+        """Give what keeps ``entries``, or ``names`` without *attributes*, from waiting for a disk; None: they won't.
+
+        Raises:
+            OSError: as ``entries``.
+        """
+        return self._loading.listing(self.nodes.directory(number), cookie, attributes=attributes)
 
     def _listed(self, directory: DirectoryInode, name: bytes, place: int, kind: Kind) -> Iterator[Listed]:
         try:
-            node = self.nodes.child(directory, name)
-            if node is not None:
-                yield Listed(name, place, kind, node, self.nodes.attributes(node))
+            seen = self.nodes.look(directory, name)
+            if seen is not None:
+                yield Listed(name, place, kind, seen.node, self.nodes.attributes(*seen))
         except FileNotFoundError:
             return
         except OSError:
@@ -282,9 +309,8 @@ class Union:
     ) -> Attributes:
         """Make an entry of the type in *mode*, remembered as by ``lookup``; give what it shows."""
         writers = self._writable()
-        return self.remember(
-            writers.creation.make(self.nodes.directory(parent), name, mode, caller, rdev=rdev, target=target)
-        )
+        made = writers.creation.make(self.nodes.directory(parent), name, mode, caller, rdev=rdev, target=target)
+        return self.remember(*made)
 
     def create_nameless(self, parent: int, mode: int, caller: Caller) -> Attributes:
         """Make a regular file that has no name yet (O_TMPFILE), remembered as by ``lookup``; give what it shows."""

@@ -155,6 +155,9 @@ class Operations(pyfuse3.Operations):
     @_guarded
     async def lookup(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> EntryAttributes:
         """Answer LOOKUP."""
+        first = self._union.before_lookup(parent_inode, name)
+        if first is not None:
+            await _drive(first)
         shown = self._union.lookup(parent_inode, name)
         return _absent() if shown is None else _entry(shown)
 
@@ -303,6 +306,9 @@ class Operations(pyfuse3.Operations):
     async def readdir(self, fh: FileHandleT, start_id: int, token: ReaddirToken) -> None:
         """Answer READDIRPLUS. The kernel is told of each entry's inode, and asks no more about it."""
         union = self._union
+        first = union.before_listing(fh, start_id, attributes=True)
+        if first is not None:
+            await _drive(first)
         for listed in union.entries(fh, start_id):
             if listed.node is None or listed.shown is None:
                 entry = _unreachable(listed.kind, union.spare_number())

@@ -13,6 +13,7 @@ from unionfs.layer.attributes import Attributes
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.entry import Entry
 from unionfs.layer.marks import NO_MARKS, Marks, read_marks
+from unionfs.layer.pace import Pace
 from unionfs.layer.whiteout import OPAQUE_MARKER, PREFIX, decode, find, fits_prefix
 from unionfs.linux import xattrs
 from unionfs.linux.birth import birth_time_ns
@@ -27,10 +28,11 @@ class Tree:
 
     ``position`` is the layer's place in the stack, 0 for the one on top of the lowers; ``device`` the number of its
     file system. ``confined`` says that submounts are out of reach (a private clone of the mount), so that opening a
-    component needs no further rule. ``holds_prefixes``: a ``.wh.`` file was seen in it.
+    component needs no further rule. ``holds_prefixes``: a ``.wh.`` file was seen in it. ``pace``: how quickly its
+    directories were read.
     """
 
-    __slots__ = ("confined", "descriptors", "device", "holds_prefixes", "position", "reads_without_waiting")
+    __slots__ = ("confined", "descriptors", "device", "holds_prefixes", "pace", "position", "reads_without_waiting")
 
     def __init__(self, descriptors: Descriptors, device: int, *, position: int, confined: bool) -> None:
         self.descriptors = descriptors
@@ -39,6 +41,7 @@ class Tree:
         self.confined = confined
         self.holds_prefixes = False
         self.reads_without_waiting = True
+        self.pace = Pace()
 
     def open_component(self, directory_fd: int, name: bytes) -> int:
         """Open the directory *name* in *directory_fd* as a place to start from.

@@ -63,9 +63,16 @@ class Answers:
 
     # Names.
 
-    def lookup(self, request: Request) -> bytes:
+    def lookup(self, request: Request) -> Answer:
         """LOOKUP."""
-        shown = self._union.lookup(request.nodeid, codec.name(request.body))
+        entry = codec.name(request.body)
+        first = self._union.before_lookup(request.nodeid, entry)
+        if first is not None:
+            return _after(first, lambda: self._lookup(request.nodeid, entry))
+        return self._lookup(request.nodeid, entry)
+
+    def _lookup(self, nodeid: int, entry: bytes) -> bytes:
+        shown = self._union.lookup(nodeid, entry)
         return codec.absent_reply(_TIMEOUT) if shown is None else codec.entry_reply(shown, _TIMEOUT)
 
     def forget(self, request: Request) -> bytes:
@@ -235,22 +242,34 @@ class Answers:
 
     # Directories.
 
-    def readdir(self, request: Request) -> bytes:
+    def readdir(self, request: Request) -> Answer:
         """READDIR: names, numbers and types alone."""
         _, cookie, size, _, _, _, _ = abi.READ_IN.unpack_from(request.body)
+        first = self._union.before_listing(request.nodeid, cookie, attributes=False)
+        if first is not None:
+            return _after(first, lambda: self._readdir(request.nodeid, cookie, size))
+        return self._readdir(request.nodeid, cookie, size)
+
+    def _readdir(self, nodeid: int, cookie: int, size: int) -> bytes:
         answer = bytearray()
-        for listed in self._union.names(request.nodeid, cookie):
+        for listed in self._union.names(nodeid, cookie):
             record = codec.dirent(listed.number, listed.cookie, listed.kind, listed.name)
             if len(answer) + len(record) > size:
                 break
             answer += record
         return bytes(answer)
 
-    def readdirplus(self, request: Request) -> bytes:
+    def readdirplus(self, request: Request) -> Answer:
         """READDIRPLUS: the kernel is told of each entry's inode, and asks no more about it."""
         _, cookie, size, _, _, _, _ = abi.READ_IN.unpack_from(request.body)
+        first = self._union.before_listing(request.nodeid, cookie, attributes=True)
+        if first is not None:
+            return _after(first, lambda: self._readdirplus(request.nodeid, cookie, size))
+        return self._readdirplus(request.nodeid, cookie, size)
+
+    def _readdirplus(self, nodeid: int, cookie: int, size: int) -> bytes:
         answer = bytearray()
-        for listed in self._union.entries(request.nodeid, cookie):
+        for listed in self._union.entries(nodeid, cookie):
             node, shown = listed.node, listed.shown
             if node is None or shown is None:
                 record = codec.absent_reply(0) + codec.dirent(
@@ -316,6 +335,11 @@ class Answers:
         """REMOVEXATTR."""
         yield from self._union.removexattr(request.nodeid, codec.name(request.body))
         return b""
+
+
+def _after(operation: Operation[None], answer: Callable[[], bytes]) -> Operation[bytes]:
+    yield from operation
+    return answer()
 
 
 HANDLERS: Mapping[int, Handler] = {

@@ -1,0 +1,99 @@
+"""Reading what a layer holds before it is asked for, so that asking finds it in memory.
+
+Owns reading on a thread of its own: nothing here touches a table or a descriptor of anybody else but the layer's root,
+and nothing is given back but how long it took. What can't be read is passed over: whoever asks for it is told.
+"""
+
+import contextlib
+import os
+import stat
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from unionfs.layer.directory import Directory, Tree
+from unionfs.layer.pace import Pace
+from unionfs.layer.whiteout import OPAQUE_MARKER
+from unionfs.linux import xattrs
+from unionfs.linux.resolve import openat2
+
+_READING = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Route(NamedTuple):
+    """The way to a directory from its layer's root, as it is when it is asked for."""
+
+    tree: Tree
+    root_fd: int
+    path: bytes
+
+    @classmethod
+    def to(cls, directory: Directory) -> "Route":
+        """Give the way to *directory*."""
+        names: list[bytes] = []
+        while directory.parent is not None:
+            names.append(directory.name)
+            directory = directory.parent
+        return cls(directory.tree, directory.root_fd, b"/".join(reversed(names)) or b".")
+
+    def open(self) -> int:
+        """Open the directory to read its names.
+
+        Raises:
+            OSError: it isn't there any more, or can't be read.
+        """
+        if self.tree.confined:
+            return os.open(self.path, _READING, dir_fd=self.root_fd)
+        return openat2(self.root_fd, self.path, _READING)
+
+
+class Taken(NamedTuple):
+    """How long it took to read something of the layer with *pace*, for ``Pace.note``."""
+
+    pace: Pace
+    seconds: float
+    names: int
+
+
+def read_names(routes: Sequence[Route]) -> list[Taken]:
+    """Read the names of the directories."""
+    return [_timed(route, None) for route in routes]
+
+
+def read_attributes(routes: Sequence[Route], names: Sequence[bytes]) -> list[Taken]:
+    """Read the attributes of *names* in each of the directories."""
+    return [_timed(route, names) for route in routes]
+
+
+def _timed(route: Route, names: Sequence[bytes] | None) -> Taken:
+    started, count = time.perf_counter(), 0
+    with contextlib.suppress(OSError):
+        fd = route.open()
+        try:
+            count = _touch_names(fd) if names is None else _touch(route.tree, fd, names)
+        finally:
+            os.close(fd)
+    return Taken(route.tree.pace, time.perf_counter() - started, count)
+
+
+def _touch_names(fd: int) -> int:
+    with os.scandir(fd) as listing:
+        return sum(1 for _ in listing)
+
+
+def _touch(tree: Tree, fd: int, names: Sequence[bytes]) -> int:
+    for name in names:
+        with contextlib.suppress(OSError):
+            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            xattrs.list_names(b"/proc/self/fd/%d/%s" % (fd, name))
+            if stat.S_ISDIR(status.st_mode):
+                _touch_marker(tree, fd, name)
+    return len(names)
+
+
+def _touch_marker(tree: Tree, fd: int, name: bytes) -> None:
+    directory = tree.open_component(fd, name)
+    try:
+        os.stat(OPAQUE_MARKER, dir_fd=directory, follow_symlinks=False)
+    finally:
+        os.close(directory)

@@ -1,0 +1,37 @@
+"""Whether a layer's directories are likely to be read at once, told from how long it took before.
+
+The kernel has no way to ask for a name or an attribute only if it is in memory, as there is for content. So a layer is
+slow until reading it was quick several times in a row (its first directories come from a disk that was idle), and slow
+again as soon as once it wasn't.
+"""
+
+# Reading that took no longer delays nobody noticeably, in seconds; with what each name takes even in memory.
+_QUICK = 1.5e-3
+_QUICK_PER_NAME = 20e-6
+_TRUSTED = 8
+
+
+def is_quick(seconds: float, names: int) -> bool:
+    """Tell whether *seconds* is what *names* names take that are in memory."""
+    return seconds <= _QUICK + names * _QUICK_PER_NAME
+
+
+class Pace:
+    """What was seen of one layer."""
+
+    __slots__ = ("_in_a_row",)
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether reading a directory may take long."""
+        return self._in_a_row < _TRUSTED
+
+    def note(self, seconds: float, names: int) -> None:
+        """Learn that reading *names* names, or what they stand for, took *seconds*."""
+        if not is_quick(seconds, names):
+            self._in_a_row = 0
+        elif self._in_a_row < _TRUSTED:
+            self._in_a_row += 1

@@ -1,0 +1,147 @@
+"""What must be in memory before a request about names can be answered at once.
+
+Owns when directories are read ahead on another thread, and who waits for it. Layers that have been quick are read when
+they are asked, since handing work over takes longer than that.
+"""
+
+import functools
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+
+from unionfs.layer.ahead import Route, Taken, read_attributes, read_names
+from unionfs.layer.directory import Directory
+from unionfs.layer.entry import Kind
+from unionfs.layer.pace import is_quick
+from unionfs.union.contents import Contents
+from unionfs.union.inode import AnyInode, DirectoryInode
+from unionfs.union.nodes import Nodes
+from unionfs.union.step import Gate, Operation
+
+# How many entries of a directory are looked at in one step, and how many directories are remembered for it.
+_ENTRIES = 1024
+_DIRECTORIES = 64
+
+
+class Loading:
+    """Reads ahead for requests that would have to wait otherwise."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+        self._scanning: dict[DirectoryInode, Gate] = {}
+        # By a directory's number, up to which cookie its entries were looked at.
+        self._seen: OrderedDict[int, int] = OrderedDict()
+
+    def lookup(self, parent: DirectoryInode, name: bytes) -> Operation[None] | None:
+        """Give what is to be done before *name* in *parent* is looked up; None: nothing, it can be at once."""
+        if name in parent.children or parent.removed is not None or name in (b".", b".."):
+            return None
+        if parent.contents is None:
+            if _are_slow(_parts(parent)):
+                return self._for_lookup(parent, name)
+            self._scan(parent)
+        return self._for_lookup(parent, name) if _are_slow(_holding(self._nodes.contents(parent), name)) else None
+
+    def _for_lookup(self, parent: DirectoryInode, name: bytes) -> Operation[None]:
+        yield from self._scanned(parent)
+        if parent.contents is not None and name not in parent.children:
+            yield from _examined(_holding(parent.contents, name), [name])
+
+    def listing(self, directory: DirectoryInode, cookie: int, *, attributes: bool) -> Operation[None] | None:
+        """Give what is to be done before *directory* is listed from *cookie* on, with *attributes* or without."""
+        if directory.removed is not None:
+            return None
+        slow = _are_slow(_parts(directory))
+        if not slow:
+            if directory.contents is None:
+                self._scan(directory)
+            return None
+        if directory.contents is None or (attributes and cookie >= self._seen.get(directory.number, 0)):
+            return self._for_listing(directory, cookie, attributes=attributes)
+        return None
+
+    def _for_listing(self, directory: DirectoryInode, cookie: int, *, attributes: bool) -> Operation[None]:
+        if directory.contents is None:
+            self._seen.pop(directory.number, None)
+        yield from self._scanned(directory)
+        if not attributes or directory.contents is None:
+            return
+        by_part: dict[Directory, list[tuple[int, bytes]]] = {}
+        for name, place in _some_after(directory.contents, cookie):
+            self._seen[directory.number] = place
+            entry = directory.contents.get(name)
+            if entry is not None and name not in directory.children:
+                by_part.setdefault(entry.directory, []).append((entry.inode, name))
+        if len(self._seen) > _DIRECTORIES:
+            self._seen.popitem(last=False)
+        for part, entries in by_part.items():
+            # As they lie on the disk, mostly.
+            yield from _examined([part], [name for _, name in sorted(entries)])
+
+    def note(self, node: AnyInode, seconds: float, names: int = 1) -> None:
+        """Learn that looking at *node*, or at *names* names in it, took *seconds* of the loop's time."""
+        if is_quick(seconds, names):
+            return
+        for part in _parts(node) if isinstance(node, DirectoryInode) else (node.place.directory,):
+            part.tree.pace.note(seconds, names)
+
+    def _scan(self, directory: DirectoryInode) -> None:
+        started = time.perf_counter()
+        names = len(self._nodes.contents(directory))
+        self.note(directory, time.perf_counter() - started, names)
+
+    def _scanned(self, directory: DirectoryInode) -> Operation[None]:
+        """Have the names of *directory*; one reads them for all who wait."""
+        while directory.contents is None and directory.removed is None:
+            gate = self._scanning.get(directory)
+            if gate is not None:
+                yield gate
+                continue
+            gate = self._scanning[directory] = Gate()
+            try:
+                taken: list[Taken] = yield functools.partial(read_names, _routes(_parts(directory)))
+                _learn(taken)
+                if directory.removed is None:
+                    self._nodes.contents(directory)
+            finally:
+                del self._scanning[directory]
+                gate.open()
+
+
+def _parts(directory: DirectoryInode) -> Sequence[Directory]:
+    return directory.lowers if directory.upper is None else (directory.upper, *directory.lowers)
+
+
+def _holding(contents: Contents, name: bytes) -> Sequence[Directory]:
+    """Give where what shows at *name* is held."""
+    entry = contents.get(name)
+    if entry is None:
+        return ()
+    lowers = contents.lower_parents(name) if entry.kind is Kind.DIR else ()
+    return lowers if entry.directory in lowers else (entry.directory, *lowers)
+
+
+def _are_slow(parts: Sequence[Directory]) -> bool:
+    return any(part.tree.pace.is_slow for part in parts)
+
+
+def _routes(parts: Sequence[Directory]) -> list[Route]:
+    return [Route.to(part) for part in parts]
+
+
+def _examined(parts: Sequence[Directory], names: Sequence[bytes]) -> Operation[None]:
+    if parts:
+        taken: list[Taken] = yield functools.partial(read_attributes, _routes(parts), names)
+        _learn(taken)
+
+
+def _some_after(contents: Contents, cookie: int) -> Iterator[tuple[bytes, int]]:
+    for count, found in enumerate(contents.listing.after(cookie)):
+        if count == _ENTRIES:
+            return
+        yield found
+
+
+def _learn(taken: Sequence[Taken]) -> None:
+    for pace, seconds, names in taken:
+        pace.note(seconds, names)

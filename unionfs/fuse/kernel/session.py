@@ -20,6 +20,7 @@ from unionfs.fuse.kernel.codec import ProtocolError, Request
 from unionfs.fuse.kernel.device import Device
 from unionfs.fuse.kernel.workers import Done, Workers
 from unionfs.fuse.wakefulness import Wakefulness
+from unionfs.fuse.placement import Placement
 from unionfs.union import Union
 from unionfs.union.step import Gate, Last, Operation, Step
 
@@ -33,7 +34,8 @@ class Session:
         self.device = Device(device_fd)
         self._union = union
         self._answers = Answers(union, ready, data_path)
-        self._workers = Workers()
+        self._placement = Placement()
+        self._workers = Workers(self._placement.release)
         self._poll = select.poll()
         self._poll.register(device_fd, select.POLLIN)
         self._poll.register(self._workers.fd, select.POLLIN)
@@ -89,6 +91,7 @@ class Session:
             _log.error("a message of the kernel is passed over: %s", error)
             return
         handler = HANDLERS.get(request.opcode, Answers.unknown)
+        self._placement.note(request.pid)
         try:
             answer = handler(self._answers, request)
         except Exception as error:  # noqa: BLE001 - whatever it is, the mount goes on

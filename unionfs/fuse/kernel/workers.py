@@ -25,9 +25,10 @@ class Done(NamedTuple):
 
 
 class Workers:
-    """A pool that grows to ``MOST_WORKERS`` threads as steps wait."""
+    """A pool that grows to ``MOST_WORKERS`` threads as steps wait; each calls *begin* first."""
 
-    def __init__(self) -> None:
+    def __init__(self, begin: Callable[[], None] = lambda: None) -> None:
+        self._begin = begin
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._steps: queue.SimpleQueue[tuple[Step, Callable[[Done], None]] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
@@ -55,6 +56,7 @@ class Workers:
             self._threads.append(thread)
 
     def _work(self) -> None:
+        self._begin()
         while (task := self._steps.get()) is not None:
             self._finish(*task)
 

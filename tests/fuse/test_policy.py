@@ -14,6 +14,11 @@ def test_only_root_keeps_set_id_bits_when_it_writes(uid: int, *, keeps: bool) ->
     assert policy.keeps_set_id(uid) == keeps
 
 
+def test_the_capability_decides_where_the_caller_is_told_by_its_number() -> None:
+    assert policy.holds_fsetid(os.getpid()) == (os.geteuid() == 0)
+    assert not policy.holds_fsetid(0)
+
+
 def test_trusted_attributes_are_shown_to_whom_the_kernel_would_show_them() -> None:
     assert policy.may_see_trusted(os.getpid()) == (os.geteuid() == 0)
     assert not policy.may_see_trusted(0)

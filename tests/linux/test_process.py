@@ -1,6 +1,7 @@
 """What a process gives up: tried in a child, since it can't be had again."""
 
 import os
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -63,6 +64,19 @@ def test_a_process_that_is_gone_holds_none() -> None:
 def test_the_capabilities_of_another_process_are_told() -> None:
     assert process.effective_capabilities(os.getpid()) == process.effective_capabilities()
     assert process.has_capability("sys_admin", 1) == bool(process.effective_capabilities(1) >> 21 & 1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to begin with")
+def test_what_a_process_may_in_a_namespace_within_it_may_not_here() -> None:
+    with subprocess.Popen(
+        ["unshare", "--user", "--map-root-user", "sh", "-c", "echo; read _"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as within:  # fmt: skip
+        assert within.stdout is not None
+        within.stdout.readline()
+        assert process.effective_capabilities(within.pid) >> process.CAPABILITIES["sys_admin"] & 1
+        assert not process.has_capability("sys_admin", within.pid)
+        within.communicate()
 
 
 def test_privileges_are_given_up() -> None:

@@ -23,6 +23,14 @@ def keeps_set_id(uid: int) -> bool:
     return uid == 0
 
 
+def holds_fsetid(pid: int) -> bool:
+    """Tell whether the process *pid* holds CAP_FSETID, with which a change of content leaves set-id bits alone.
+
+    The kernel gives 0 for a process of another pid namespace, of which nothing can be known.
+    """
+    return pid != 0 and has_capability("fsetid", pid)
+
+
 def may_see_trusted(pid: int) -> bool:
     """Tell whether the process *pid* is shown ``trusted.*`` attributes, which the kernel doesn't filter for FUSE.
 

@@ -84,8 +84,19 @@ def effective_capabilities(pid: int | None = None) -> int:
 
 
 def has_capability(name: str, pid: int | None = None) -> bool:
-    """Tell whether *pid*, or this process, holds the capability *name*; a process that is gone holds none."""
+    """Tell whether *pid*, or this process, holds the capability *name* in this process's user namespace.
+
+    A process that is gone holds none. One of a namespace within, which may hold all of them there, is told by the ids
+    that exist there: who may not trace a process isn't told its namespace.
+    """
     try:
-        return bool(effective_capabilities(pid) >> CAPABILITIES[name] & 1)
+        if not effective_capabilities(pid) >> CAPABILITIES[name] & 1:
+            return False
+        return pid is None or _uid_map(pid) == _uid_map("self")
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def _uid_map(process: int | str) -> bytes:
+    with open(f"/proc/{process}/uid_map", "rb") as ids:
+        return ids.read()

@@ -20,7 +20,6 @@ from tests.unions import EVERYTHING, NOBODY, Stack
 from unionfs.fuse.kernel import abi
 from unionfs.fuse.kernel.abi import Init, Opcode, SetAttr
 from unionfs.linux.copy import copy_content
-from unionfs.union.union import Settings
 
 LOWER: Layer = {
     "f": File(b"content", mode=0o640, xattrs={"user.a": b"1"}), "d/g": File(b"g"), "d/h": HardLink("d/g"),
@@ -41,44 +40,7 @@ def kernel(stack: Stack) -> Iterator[Connection]:
 
 
 ALL = (1 << 64) - 1
-
-
-def agreed(body: bytes) -> Init:
-    fields = abi.INIT_OUT.unpack(body)
-    return Init(fields[3] | fields[10] << 32)
-
-
-def test_only_what_is_offered_and_wanted_is_agreed(stack: Stack) -> None:
-    ready = threading.Event()
-    with stack.opened() as opened, connected(opened.union, ready) as kernel:
-        reply = kernel.initialise(Init.BIG_WRITES | Init.POSIX_ACL | Init.WRITEBACK_CACHE)
-        assert ready.is_set()
-        assert agreed(reply.body) == Init.BIG_WRITES | Init.POSIX_ACL
-    with stack.opened() as opened, connected(opened.union) as kernel:
-        flags = agreed(kernel.initialise(ALL).body)
-        for wanted in (Init.NO_OPEN_SUPPORT, Init.NO_OPENDIR_SUPPORT, Init.DONT_MASK, Init.SETXATTR_EXT, Init.INIT_EXT):
-            assert flags & wanted
-        for refused in (Init.WRITEBACK_CACHE, Init.ATOMIC_O_TRUNC, Init.AUTO_INVAL_DATA, Init.HANDLE_KILLPRIV):
-            assert not flags & refused
-
-
-def test_file_handles_are_declined(stack: Stack) -> None:
-    """They would last while the kernel knows the inode: overlayfs above would count links wrong after it forgot."""
-    with stack.opened() as opened, connected(opened.union) as kernel:
-        flags = agreed(kernel.initialise(ALL).body)
-        assert Init.NO_EXPORT_SUPPORT in flags
-        assert Init.EXPORT_SUPPORT not in flags
-
-
-def test_access_lists_are_agreed_only_where_they_are_kept(tmp_path: Path) -> None:
-    stack = Stack(tmp_path / "stack", [{}], Settings(acl=False))
-    with stack.opened() as opened, connected(opened.union) as kernel:
-        assert not agreed(kernel.initialise(ALL).body) & Init.POSIX_ACL
-
-
-@pytest.mark.parametrize(("major", "minor"), [(6, 99), (7, 30), (8, 0)])
-def test_a_protocol_that_is_too_old_or_new_is_refused(kernel: Connection, major: int, minor: int) -> None:
-    assert kernel.initialise(0, major=major, minor=minor).error == errno.EPROTO
+ACCESS = 34
 
 
 def test_names_are_found_and_their_absence_may_be_remembered(kernel: Connection) -> None:
@@ -94,7 +56,7 @@ def test_names_are_found_and_their_absence_may_be_remembered(kernel: Connection)
     assert kernel.ask(Opcode.LOOKUP, 4711, b"x\0").error == errno.ESTALE
 
 
-@pytest.mark.parametrize("opcode", [Opcode.OPEN, Opcode.OPENDIR, Opcode.ACCESS, 4711])
+@pytest.mark.parametrize("opcode", [Opcode.OPEN, Opcode.OPENDIR, ACCESS, 4711])
 def test_a_request_without_a_handler_is_not_sent_again(kernel: Connection, opcode: int) -> None:
     assert kernel.ask(opcode, ROOT, bytes(64)).error == errno.ENOSYS
 

@@ -47,9 +47,7 @@ class Opcode(enum.IntEnum):
     INIT = 26
     OPENDIR = 27
     READDIR = 28
-    RELEASEDIR = 29
     FSYNCDIR = 30
-    ACCESS = 34
     CREATE = 35
     INTERRUPT = 36
     DESTROY = 38
@@ -60,7 +58,6 @@ class Opcode(enum.IntEnum):
     RENAME2 = 45
     LSEEK = 46
     COPY_FILE_RANGE = 47
-    SYNCFS = 50
     TMPFILE = 51
     STATX = 52
 
@@ -69,21 +66,16 @@ class Init(enum.IntFlag):
     """What the two sides of INIT offer and want, the second word of flags in the high half."""
 
     ASYNC_READ = 1 << 0
-    ATOMIC_O_TRUNC = 1 << 3
-    EXPORT_SUPPORT = 1 << 4
     BIG_WRITES = 1 << 5
     DONT_MASK = 1 << 6
     HAS_IOCTL_DIR = 1 << 11
-    AUTO_INVAL_DATA = 1 << 12
     DO_READDIRPLUS = 1 << 13
     READDIRPLUS_AUTO = 1 << 14
     ASYNC_DIO = 1 << 15
     WRITEBACK_CACHE = 1 << 16
     NO_OPEN_SUPPORT = 1 << 17
     PARALLEL_DIROPS = 1 << 18
-    HANDLE_KILLPRIV = 1 << 19
     POSIX_ACL = 1 << 20
-    ABORT_ERROR = 1 << 21
     MAX_PAGES = 1 << 22
     CACHE_SYMLINKS = 1 << 23
     NO_OPENDIR_SUPPORT = 1 << 24
@@ -93,6 +85,7 @@ class Init(enum.IntFlag):
     INIT_EXT = 1 << 30
     PASSTHROUGH = 1 << 37
     NO_EXPORT_SUPPORT = 1 << 38
+    ALLOW_IDMAP = 1 << 40
 
 
 class SetAttr(enum.IntFlag):

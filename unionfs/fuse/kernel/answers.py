@@ -2,8 +2,8 @@
 
 Owns the way from the fields of a request to the arguments of the union, and from what it gives to a body.
 
-A request without a handler is answered with ENOSYS. For OPEN and OPENDIR that is on purpose: after the first the
-kernel does without (FUSE_NO_OPEN_SUPPORT, FUSE_NO_OPENDIR_SUPPORT). It opens files and directories by itself, keeps
+A request without a handler is answered with ENOSYS, and OPEN and OPENDIR are on purpose: after the first the kernel
+does without (FUSE_NO_OPEN_SUPPORT, FUSE_NO_OPENDIR_SUPPORT). It opens files and directories by itself, keeps
 content and listings, and says with each request which inode it is for.
 """
 
@@ -26,6 +26,7 @@ from unionfs.union.step import Operation
 from unionfs.union.union import Caller, Change
 
 _TIMEOUT = int(policy.TIMEOUT)
+SET_ID = stat.S_ISUID | stat.S_ISGID
 _KILL_SUIDGID = SetAttr.KILL_SUIDGID.value
 Answer = bytes | Operation[bytes]
 Handler = Callable[["Answers", Request], Answer]
@@ -222,9 +223,13 @@ class Answers:
     def fallocate(self, request: Request) -> Operation[bytes]:
         """FALLOCATE."""
         _, offset, length, mode, _ = abi.FALLOCATE_IN.unpack_from(request.body)
-        keeps = policy.keeps_set_id(request.uid)
+        keeps = self._keeps_set_id(request, request.nodeid)
         yield from self._union.allocate(request.nodeid, mode, offset, length, keep_set_id=keeps)
         return b""
+
+    def _keeps_set_id(self, request: Request, number: int) -> bool:
+        """Tell whether a change of the content of *number* leaves its set-id bits, where the request doesn't say."""
+        return not self._union.getattr(number).mode & SET_ID or policy.holds_fsetid(request.pid)
 
     def lseek(self, request: Request) -> bytes:
         """LSEEK; the kernel doesn't write before it what it holds back, which would be taken for a hole."""
@@ -236,7 +241,7 @@ class Answers:
     def copy_file_range(self, request: Request) -> Operation[bytes]:
         """COPY_FILE_RANGE."""
         _, start, target, _, offset, length, _ = abi.COPY_FILE_RANGE_IN.unpack_from(request.body)
-        keeps = policy.keeps_set_id(request.uid)
+        keeps = self._keeps_set_id(request, target)
         copied = yield from self._union.copy_range(request.nodeid, start, target, offset, length, keep_set_id=keeps)
         return abi.WRITE_OUT.pack(copied, 0)
 
@@ -361,6 +366,9 @@ HANDLERS: Mapping[int, Handler] = {
     Opcode.RENAME: Answers.rename,
     Opcode.RENAME2: Answers.rename2,
     Opcode.LINK: Answers.link,
+    Opcode.OPEN: Answers.unknown,
+    Opcode.OPENDIR: Answers.unknown,
+    Opcode.RELEASE: Answers.nothing,
     Opcode.CREATE: Answers.create,
     Opcode.TMPFILE: Answers.tmpfile,
     Opcode.READ: Answers.read,

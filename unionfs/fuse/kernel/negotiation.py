@@ -12,13 +12,14 @@ from unionfs.fuse.kernel import abi, codec
 from unionfs.fuse.kernel.abi import Init
 from unionfs.fuse.kernel.codec import Offer
 
-# EXPORT_SUPPORT isn't wanted: file handles would last no longer than the kernel knows the inode, so they are declined.
-# ATOMIC_O_TRUNC isn't either, since there is no OPEN that could truncate: it comes as SETATTR.
+# FUSE_EXPORT_SUPPORT isn't wanted: file handles would last no longer than the kernel knows the inode, so they are
+# declined. FUSE_ATOMIC_O_TRUNC isn't either, since there is no OPEN that could truncate: it comes as SETATTR.
+# ALLOW_IDMAP: the kernel maps ids where the mount says so, and tells who calls only where something is made.
 _WANTED = (
     Init.ASYNC_READ | Init.BIG_WRITES | Init.DONT_MASK | Init.DO_READDIRPLUS | Init.READDIRPLUS_AUTO
     | Init.ASYNC_DIO | Init.NO_OPEN_SUPPORT | Init.PARALLEL_DIROPS | Init.MAX_PAGES | Init.CACHE_SYMLINKS
     | Init.NO_OPENDIR_SUPPORT | Init.EXPLICIT_INVAL_DATA | Init.HANDLE_KILLPRIV_V2 | Init.INIT_EXT
-    | Init.NO_EXPORT_SUPPORT | Init.HAS_IOCTL_DIR | Init.SETXATTR_EXT
+    | Init.NO_EXPORT_SUPPORT | Init.HAS_IOCTL_DIR | Init.SETXATTR_EXT | Init.ALLOW_IDMAP
 )  # fmt: skip
 
 

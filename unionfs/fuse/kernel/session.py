@@ -15,6 +15,7 @@ from typing import Any
 from unionfs.fuse import policy
 from unionfs.fuse.data_path import DataPath
 from unionfs.fuse.kernel import codec
+from unionfs.fuse.kernel.abi import Opcode
 from unionfs.fuse.kernel.answers import HANDLERS, UNANSWERED, Answers
 from unionfs.fuse.kernel.codec import ProtocolError, Request
 from unionfs.fuse.kernel.device import Device
@@ -46,7 +47,7 @@ class Session:
         """Answer until the connection ends.
 
         Raises:
-            OSError: the connection failed.
+            OSError: the connection failed, or nothing could be agreed on (EPROTO).
         """
         try:
             while self.device.connected:
@@ -162,6 +163,9 @@ class Session:
             _log.warning("a message without answer failed: %s", os.strerror(policy.errno_of(error)))
         else:
             self.device.fail(request.unique, policy.errno_of(error))
+            if request.opcode == Opcode.INIT:
+                # The kernel refuses everything from now on.
+                raise error
 
 
 def serve(union: Union, device_fd: int, ready: Callable[[], None], data_path: DataPath) -> None:

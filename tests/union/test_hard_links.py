@@ -7,11 +7,12 @@ of what shows, and of what is left in the workdir.
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from itertools import permutations
+from itertools import count, permutations
 from pathlib import Path
 
 import pytest
 
+from tests.faults import failing
 from tests.stacks import File, HardLink, Layer
 from tests.unions import EVERYTHING, Kernel, Stack
 from unionfs.linux.rename import RENAME_EXCHANGE
@@ -231,6 +232,25 @@ def test_copying_up_a_file_whose_names_are_all_gone_shows_none_of_them(stack: St
         kernel.forget_everything()
         assert stack.indexed() == []
         assert kernel.names() == ["d"]
+
+
+def test_a_shortened_copy_that_found_no_space_for_its_name_is_not_kept(stack: Stack) -> None:
+    for number in count(1):
+        with stack.opened() as kernel:
+            file = kernel.number("x")
+            with failing(number) as fault:
+                try:
+                    kernel.change_number(file, size=1)
+                except OSError:
+                    assert fault.failed is not None
+            if kernel.union.getattr(file).size == 1:
+                # What fails from here on comes after the copy.
+                break
+            kernel.forget_everything()
+            assert (kernel.read("x"), kernel.read("y")) == (b"low", b"low")
+        with stack.opened() as kernel:
+            assert (kernel.read("x"), kernel.read("y")) == (b"low", b"low")
+    assert number > 10
 
 
 def test_an_index_that_somebody_changed_under_is_dropped(stack: Stack) -> None:

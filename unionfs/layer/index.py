@@ -99,11 +99,19 @@ class HardLinks:
         """Give the counts of the file *key*, whose lower has *lower* names."""
         return self._counts.get(key, Counts(lower, 0, 0))
 
-    def adopt(self, key: bytes, staged: bytes, lower: int) -> None:
-        """Move the copied-up file *staged* of ``work`` into the index, with no name in the upper yet."""
+    @contextlib.contextmanager
+    def adopting(self, key: bytes, staged: bytes, lower: int) -> Iterator[None]:
+        """Move the copied-up file *staged* of ``work`` into the index, and drop it where giving it a name fails."""
         self._write(key, self.counts(key, lower))
         os.rename(staged, key, src_dir_fd=self._work.directory.fd(), dst_dir_fd=self.directory.fd())
         self._files.add(key)
+        try:
+            yield
+        except BaseException:
+            # The lower file shows again, and the copy may be shorter.
+            self._files.discard(key)
+            self._discard(self.directory, key)
+            raise
 
     @contextlib.contextmanager
     def change(self, key: bytes, lower: int, *, hidden: int = 0, upper: int = 0) -> Iterator[None]:

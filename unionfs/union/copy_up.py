@@ -197,9 +197,9 @@ class CopyUp:
             if parent is not None:
                 # It may be known by another name than before its content was copied.
                 self.directory(parent)
-            self._upper.links.adopt(key, staged, node.lower_links)
-            if parent is not None:
-                self.link_at_lower_name(node, parent, name)
+            with self._upper.links.adopting(key, staged, node.lower_links):
+                if parent is not None:
+                    self.link_at_lower_name(node, parent, name)
             return Place(self._upper.links.directory, key)
         if parent is None or parent.upper is None:
             node.parked = True

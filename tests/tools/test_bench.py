@@ -58,14 +58,14 @@ def document(room: Path, tmp_path: Path) -> dict[str, Any]:
 
 
 def test_figures_are_written_for_each_workload_and_candidate(document: dict[str, Any]) -> None:
-    assert set(document["candidates"]) == {"overlayfs", "unionfs-kernel"}
-    groups = {workload["name"]: workload["group"] for workload in document["workloads"]}
+    assert set(document["versions"]) == {"overlayfs", "unionfs-kernel"}
+    groups = {workload["name"]: workload["group"] for workload in document["rows"]}
     assert groups == {
         "walk with stat, warm, read-only": "read_only",
         "walk with stat, cold, read-only": "cold",
         "untar": "writing",
     }
-    for workload in document["workloads"]:
+    for workload in document["rows"]:
         assert workload["failures"] == {}
         base, ours = (workload["results"][name] for name in ("overlayfs", "unionfs-kernel"))
         assert len(ours["samples"]) == document["repetitions"] == 2
@@ -75,11 +75,8 @@ def test_figures_are_written_for_each_workload_and_candidate(document: dict[str,
         assert base["ratio"] == 1
         assert ours["peak_memory"] > 1024 > base["peak_memory"] == 0
         assert base["daemon_seconds"] == 0
-    untar = next(workload for workload in document["workloads"] if workload["name"] == "untar")
+    untar = next(workload for workload in document["rows"] if workload["name"] == "untar")
     assert untar["results"]["unionfs-kernel"]["daemon_seconds"] > 0
-    assert untar["results"]["unionfs-kernel"]["ratio"] == pytest.approx(
-        document["geometric_means"]["writing"]["unionfs-kernel"]["ratio"]
-    )
 
 
 def test_candidates_and_workloads_that_cannot_be_had_are_named(room: Path) -> None:

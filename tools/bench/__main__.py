@@ -11,10 +11,11 @@ from pathlib import Path
 from tools.bench import arguments
 from tools.bench.candidates import Candidate, all_candidates
 from tools.bench.enclosure import run_enclosed
-from tools.bench.figures import Row, row
+from tools.bench.figures import row
 from tools.bench.inputs import Inputs, inputs
 from tools.bench.measure import measure
-from tools.bench.report import Result, as_document, as_text
+from tools.bench.report import as_text
+from tools.bench.result import Result, Row, machine, to_document
 from tools.bench.sizes import FULL, QUICK
 from tools.bench.workload import Workload
 from tools.bench.workloads import ALL
@@ -44,17 +45,19 @@ def _run(given: argparse.Namespace, workloads: Sequence[Workload], candidates: S
     there = [candidate for candidate in candidates if candidate.name in versions]
     left_out = {w.name: "runs programs of a Debian system" for w in workloads if w.needs_debian and not sizes.debian}
     repetitions = given.repetitions or (1 if given.quick else 5)
+    rows: list[Row] = []
+    result = Result(machine(), rows, versions, unavailable, left_out, repetitions, given.quick)
     try:
         with inputs(given.inputs, sizes) as made:
-            chosen = [workload for workload in workloads if workload.name not in left_out]
-            rows = [_row(workload, there, made, room, repetitions) for workload in chosen]
+            for workload in (workload for workload in workloads if workload.name not in left_out):
+                rows.append(_row(workload, there, made, room, repetitions))
+                # Written each time, so that what was measured is there even if the run is interrupted.
+                if given.json:
+                    given.json.write_text(json.dumps(to_document(result), indent=1) + "\n")
     except (OSError, subprocess.CalledProcessError) as error:
         _tell(f"failed: {error}")
         return 1
-    result = Result(rows, versions, unavailable, left_out, repetitions, given.quick)
     print(as_text(result), end="")
-    if given.json:
-        given.json.write_text(json.dumps(as_document(result), indent=1) + "\n")
     return 0
 
 

@@ -2,34 +2,11 @@
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from tools.bench.candidates import BASELINE
 from tools.bench.measure import Outcome
+from tools.bench.result import Figure, Row
 from tools.bench.workload import Group
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A candidate's figures for one workload: seconds, their ratios to the baseline's median, and the daemon's cost."""
-
-    median: float
-    quartiles: tuple[float, float]
-    ratio: float | None
-    ratio_quartiles: tuple[float, float] | None
-    daemon_seconds: float
-    peak_memory: int
-    samples: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Row:
-    """All candidates' figures for one workload; in ``failures`` those that have none, with the reason."""
-
-    workload: str
-    group: Group
-    figures: Mapping[str, Figure]
-    failures: Mapping[str, str]
 
 
 def row(workload: str, group: Group, outcomes: Mapping[str, Outcome]) -> Row:
@@ -72,3 +49,15 @@ def geometric_means(rows: Iterable[Row], candidates: Sequence[str]) -> dict[Grou
             if ratios:
                 means.setdefault(group, {})[name] = (statistics.geometric_mean(ratios), len(ratios))
     return means
+
+
+def compared(rows: Iterable[Row], ours: str, other: str) -> tuple[float, list[str]] | None:
+    """Give how many times as long *other* takes as *ours*, by geometric mean, and the workloads in which it is faster.
+
+    Faster is where the quartiles of *ours* lie wholly above its own. Nothing where no workload has both.
+    """
+    pairs = [(row.workload, row.figures[ours], row.figures[other]) for row in rows if {ours, other} <= set(row.figures)]
+    if not pairs:
+        return None
+    mean = statistics.geometric_mean(theirs.median / mine.median for _, mine, theirs in pairs)
+    return mean, [name for name, mine, theirs in pairs if mine.quartiles[0] > theirs.quartiles[1]]

@@ -2,6 +2,7 @@
 
 import signal
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -16,13 +17,21 @@ from tools.bench.workload import Workload
 
 _LONGEST = 600
 """Seconds after which a run of one workload by one candidate counts as failed."""
+_ENOUGH = 3
+"""Repetitions after which a slow candidate ..."""
+_SLOW = 30.0
+"""... takes no more turns at a workload: when it has taken so many seconds in all."""
 
 
 @dataclass
 class Outcome:
-    """What one candidate did in one workload: its samples, or why there are none."""
+    """What one candidate did in one workload: its samples, or why there are none.
+
+    ``spent`` counts all seconds that its turns took, preparations and all.
+    """
 
     samples: list[Sample] = field(default_factory=list)
+    spent: float = 0.0
     peak_memory: int = 0
     failure: str | None = None
 
@@ -37,7 +46,7 @@ def measure(
 ) -> dict[str, Outcome]:
     """Run *workload* once to warm up and then *repetitions* times by each candidate, and give what each did.
 
-    A candidate that fails is left out from then on; *tell* is called with its failure.
+    A candidate that fails is left out from then on; *tell* is called with its failure. A slow one gets fewer turns.
     """
     outcomes = {candidate.name: Outcome() for candidate in candidates}
     with ExitStack() as cleanup:
@@ -53,8 +62,9 @@ def measure(
 
 
 def _take_turn(arm: Arm, outcome: Outcome, *, counts: bool, tell: Callable[[str], None]) -> None:
-    if outcome.failure is not None:
+    if outcome.failure is not None or (outcome.spent > _SLOW and len(outcome.samples) >= _ENOUGH):
         return
+    start = time.monotonic()
     try:
         with _time_limit():
             sample = arm.sample()
@@ -64,6 +74,7 @@ def _take_turn(arm: Arm, outcome: Outcome, *, counts: bool, tell: Callable[[str]
         tell(f"{arm.workload.name}: {arm.candidate.name} failed: {outcome.failure}")
         arm.close()
         return
+    outcome.spent += time.monotonic() - start
     outcome.peak_memory = arm.peak_memory
     if counts:
         outcome.samples.append(sample)

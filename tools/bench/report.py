@@ -1,80 +1,18 @@
-"""The results as text for a terminal and for Markdown, which is the same, and as a document for JSON."""
+"""The results as text, for a terminal and for Markdown, which is the same."""
 
-import os
-import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+import itertools
+from collections.abc import Sequence
 
 from tools.bench.candidates import BASELINE
-from tools.bench.figures import Figure, Row, geometric_means
+from tools.bench.figures import compared, geometric_means
+from tools.bench.result import Figure, Result, Row
 from tools.bench.workload import Group
-
-
-@dataclass(frozen=True)
-class Result:
-    """A whole run.
-
-    ``versions`` describes each candidate that was measured; ``unavailable`` and ``left_out`` give the reasons why other
-    candidates, and other workloads, were not.
-    """
-
-    rows: Sequence[Row]
-    versions: Mapping[str, str]
-    unavailable: Mapping[str, str]
-    left_out: Mapping[str, str]
-    repetitions: int
-    quick: bool
-
-
-def as_document(result: Result) -> dict[str, Any]:
-    """Give everything, down to the single samples; times are in seconds, memory in KiB."""
-    means = geometric_means(result.rows, list(result.versions))
-    return {
-        "machine": machine(),
-        "repetitions": result.repetitions,
-        "quick": result.quick,
-        "baseline": BASELINE,
-        "candidates": dict(result.versions),
-        "unavailable": dict(result.unavailable),
-        "left_out": dict(result.left_out),
-        "workloads": [
-            {
-                "name": row.workload,
-                "group": row.group.name.lower(),
-                "results": {name: vars(figure) for name, figure in row.figures.items()},
-                "failures": dict(row.failures),
-            }
-            for row in result.rows
-        ],
-        "geometric_means": {
-            group.name.lower(): {
-                name: {"ratio": mean, "workloads": count} for name, (mean, count) in means[group].items()
-            }
-            for group in means
-        },
-    }
-
-
-def machine() -> dict[str, str | int]:
-    """Say on what the figures were taken, and when."""
-    cpus = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="minutes"),
-        "kernel": platform.release(),
-        "processor": cpus[0].partition(":")[2].strip() if cpus else platform.machine(),
-        "processors": os.cpu_count() or 1,
-        "memory_mib": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (1 << 20),
-        "python": platform.python_version(),
-    }
 
 
 def as_text(result: Result) -> str:
     """Give tables, as Markdown whose columns are aligned, so that they can be read as they are."""
     names = list(result.versions)
-    parts = [_means_table(result, names)]
+    parts = [_means_table(result, names), _comparison(result, names)]
     for group in Group:
         rows = [row for row in result.rows if row.group is group]
         if rows:
@@ -102,6 +40,22 @@ def _mean(mean: tuple[float, int] | None, most: int) -> str:
     if mean is None:
         return "-"
     return f"{mean[0]:.2f}" + (f" (of {mean[1]})" if mean[1] < most else "")
+
+
+def _comparison(result: Result, names: Sequence[str]) -> str:
+    """Say how each candidate of this project does against each of the others, over all workloads.
+
+    It is slower where its quartiles lie wholly above the other's.
+    """
+    others = [name for name in names if name != BASELINE and not result.versions[name].startswith("unionfs ")]
+    ours = [name for name in names if name != BASELINE and name not in others]
+    lines = []
+    for mine, other in itertools.product(ours, others):
+        if found := compared(result.rows, mine, other):
+            mean, slower = found
+            where = f"slower in {len(slower)}: {'; '.join(slower)}" if slower else "slower in none"
+            lines.append(f"- {mine} is {mean:.2f} times as fast as {other} by geometric mean; {where}")
+    return "\n".join(lines)
 
 
 def _ratio_table(rows: Sequence[Row], names: Sequence[str]) -> str:
@@ -144,7 +98,7 @@ def _table(lines: Sequence[Sequence[str]]) -> str:
 
 
 def _remarks(result: Result) -> str:
-    on = machine()
+    on = result.machine
     count = "repetition" if result.repetitions == 1 else "repetitions"
     lines = [f"{name}: {version}" for name, version in result.versions.items()]
     lines += [f"{name}: **not measured**: {reason}" for name, reason in result.unavailable.items()]
@@ -152,7 +106,8 @@ def _remarks(result: Result) -> str:
     for row in result.rows:
         lines += [f"{row.workload}: {name} **failed**: {reason}" for name, reason in row.failures.items()]
     lines.append(
-        f"{on['date']}, Linux {on['kernel']}, {on['processors']} x {on['processor']}, {on['memory_mib']} MiB;"
-        f" {result.repetitions} {count} after one to warm up" + (", quick" if result.quick else "")
+        f"{on['date']}, Linux {on['kernel']}, {on['processors']} x {on['processor']}, {on['memory_mib']} MiB,"
+        f" load average {on['load_average']}; up to {result.repetitions} {count} after one to warm up"
+        + (", quick" if result.quick else "")
     )
     return "\n".join(f"- {line}" for line in lines)

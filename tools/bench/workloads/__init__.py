@@ -1,6 +1,13 @@
 """Every workload, in the order in which they run."""
 
 from tools.bench.workload import Workload
-from tools.bench.workloads import files, reading
+from tools.bench.workloads import content, databases, files, names, reading, starting
 
-ALL: tuple[Workload, ...] = (*reading.WORKLOADS, *files.WORKLOADS)
+ALL: tuple[Workload, ...] = (
+    *starting.WORKLOADS,
+    *reading.WORKLOADS,
+    *files.WORKLOADS,
+    *content.WORKLOADS,
+    *databases.WORKLOADS,
+    *names.WORKLOADS,
+)

@@ -1,0 +1,36 @@
+"""Puts a run's figures into docs/performance.md, and its chart beside it: ``python -m tools.bench.publish FILE``.
+
+FILE is what ``--json`` wrote. The tables stand between two marks; what stands around them is written by hand.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.bench.chart import as_svg
+from tools.bench.report import as_text
+from tools.bench.result import from_document
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
+BEGIN = "<!-- figures: written by tools.bench.publish -->\n"
+END = "<!-- end of figures -->\n"
+
+
+def main(words: Sequence[str], document: Path = DOCUMENT) -> int:
+    """Write both files, and give the exit code."""
+    if len(words) != 1:
+        print("usage: python -m tools.bench.publish FILE", file=sys.stderr)
+        return 2
+    result = from_document(json.loads(Path(words[0]).read_text()))
+    chart = document.with_suffix(".svg")
+    chart.write_text(as_svg(result))
+    before, _, rest = document.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    figures = f"![The ratios as a chart]({chart.name})\n\n{as_text(result)}"
+    document.write_text(f"{before}{BEGIN}\n{figures}\n{END}{after}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

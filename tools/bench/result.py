@@ -1,0 +1,100 @@
+"""The results of a run, and the same as a document for JSON."""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tools.bench.workload import Group
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A candidate's figures for one workload: seconds, their ratios to the baseline's median, and the daemon's cost.
+
+    Memory is in KiB. There are no ratios where the baseline failed.
+    """
+
+    median: float
+    quartiles: tuple[float, float]
+    ratio: float | None
+    ratio_quartiles: tuple[float, float] | None
+    daemon_seconds: float
+    peak_memory: int
+    samples: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """All candidates' figures for one workload; in ``failures`` those that have none, with the reason."""
+
+    workload: str
+    group: Group
+    figures: Mapping[str, Figure]
+    failures: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A whole run.
+
+    ``versions`` describes each candidate that was measured; ``unavailable`` and ``left_out`` give the reasons why other
+    candidates, and other workloads, were not.
+    """
+
+    machine: Mapping[str, str | int]
+    rows: Sequence[Row]
+    versions: Mapping[str, str]
+    unavailable: Mapping[str, str]
+    left_out: Mapping[str, str]
+    repetitions: int
+    quick: bool
+
+
+def machine() -> dict[str, str | int]:
+    """Say on what figures are taken, and when."""
+    cpus = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="minutes"),
+        "kernel": platform.release(),
+        "processor": cpus[0].partition(":")[2].strip() if cpus else platform.machine(),
+        "processors": os.cpu_count() or 1,
+        "memory_mib": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (1 << 20),
+        "load_average": f"{os.getloadavg()[2]:.1f}",
+        "python": platform.python_version(),
+    }
+
+
+def to_document(result: Result) -> dict[str, Any]:
+    """Give everything, down to the single samples; times are in seconds, memory in KiB."""
+    workloads = [
+        {
+            "name": row.workload,
+            "group": row.group.name.lower(),
+            "results": {name: vars(figure) for name, figure in row.figures.items()},
+            "failures": dict(row.failures),
+        }
+        for row in result.rows
+    ]
+    return {**vars(result), "rows": workloads}
+
+
+def from_document(document: Mapping[str, Any]) -> Result:
+    """Give the result that ``to_document`` made into *document*.
+
+    Raises:
+        KeyError, TypeError: it isn't such a document.
+    """
+    rows = [
+        Row(
+            workload=workload["name"],
+            group=Group[workload["group"].upper()],
+            figures={name: Figure(**figure) for name, figure in workload["results"].items()},
+            failures=workload["failures"],
+        )
+        for workload in document["rows"]
+    ]
+    return Result(**{**document, "rows": rows})

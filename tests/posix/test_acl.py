@@ -47,6 +47,12 @@ def test_an_acl_is_set_read_and_removed(place: Place) -> None:
     assert as_user(partial(errno_of, os.open, path, os.O_RDWR), uid=FRIEND) == EACCES
 
 
+@row(upper={"d/f": File(b"x")})
+def test_an_acl_that_is_not_there_can_be_removed(place: Place) -> None:
+    assert errno_of(os.removexattr, place / "d/f", ACCESS) == 0
+    assert errno_of(os.removexattr, place / "d", DEFAULT) == 0
+
+
 @row(bottom={"f": File(b"x", xattrs={ACCESS: FILE_ACL})})
 def test_chmod_changes_the_mask_and_the_mask_limits_the_acl(place: Place) -> None:
     (place / "f").chmod(0o640)

@@ -96,12 +96,10 @@ class Stack:
             yield Kernel(union)
         finally:
             union.close()
-            roots = list(lowers)
             if opened is not None:
-                roots += [opened.upper.root, opened.upper.workdir._root]
                 opened.close()
-            for root in roots:
-                os.close(root.root_fd)
+            for root in lowers:
+                root.close()
             os.umask(umask)
 
 

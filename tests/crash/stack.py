@@ -121,8 +121,8 @@ class Stack:
         finally:
             union.close()
             upper.close()
-            for root in (upper.upper.root, upper.upper.workdir._root, *lowers):
-                os.close(root.root_fd)
+            for root in lowers:
+                root.close()
 
     def staged(self) -> list[str]:
         """Give what lies in the workdir besides the index and the marks."""

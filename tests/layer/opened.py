@@ -21,7 +21,7 @@ def opened_lower(path: Path, *, position: int = 0, limit: int = MINIMUM) -> Iter
         yield root
     finally:
         descriptors.close()
-        os.close(root.root_fd)
+        root.close()
 
 
 @contextmanager
@@ -42,8 +42,6 @@ def opened(path: Path, options: UpperOptions | None = None) -> Iterator[OpenedUp
         descriptors.close()
         if found is not None:
             found.close()
-            for root in (found.upper.root, found.upper.workdir._root):
-                os.close(root.root_fd)
 
 
 @contextmanager

@@ -115,6 +115,14 @@ def test_it_can_be_opened_again_when_it_was_given_up(place: Path) -> None:
             pass
 
 
+def test_nothing_stays_open_when_it_was_given_up(place: Path) -> None:
+    before = open_descriptors()
+    descriptors = Descriptors(MINIMUM)
+    open_upper(os.fsencode(place / "upper"), os.fsencode(place / "work"), descriptors, IMPATIENT).close()
+    descriptors.close()
+    assert open_descriptors() == before
+
+
 def test_a_refusal_by_the_workdir_leaves_nothing_open(place: Path) -> None:
     (place / "work/index").mkdir()
     before = open_descriptors()

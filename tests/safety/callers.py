@@ -121,5 +121,4 @@ def opened(room: Room) -> Iterator[Union]:
     finally:
         union.close()
         opened.close()
-        for root in (opened.upper.root, opened.upper.workdir._root, lower):
-            os.close(root.root_fd)
+        lower.close()

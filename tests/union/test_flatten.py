@@ -156,8 +156,8 @@ def opened(stack: Stack, lowers: int) -> Iterator[tuple[OpenedUpper, list[LayerD
     finally:
         descriptors.close()
         upper.close()
-        for root in (upper.upper.root, upper.upper.workdir._root, *layers):
-            os.close(root.root_fd)
+        for root in layers:
+            root.close()
 
 
 def flattened(stack: Stack, lowers: int | None = None) -> Copied:

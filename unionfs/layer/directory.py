@@ -65,6 +65,10 @@ class Directory:
         self.name = name
         self.root_fd = root_fd
 
+    def close(self) -> None:
+        """Close the root of a layer that nobody uses any more; the descriptors beneath it are the cache's."""
+        os.close(self.root_fd)
+
     def child(self, name: bytes) -> "Directory":
         """Give the directory *name* in this one; that it exists is the caller's knowledge."""
         return Directory(self.tree, self, name)

@@ -67,7 +67,9 @@ class OpenedUpper:
             self.upper.workdir.unmark_volatile()
 
     def close(self) -> None:
-        """Give the upper up."""
+        """Close both roots and give the upper up."""
+        self.upper.root.close()
+        self.upper.workdir.close()
         for lock in self._locks:
             os.close(lock)
 

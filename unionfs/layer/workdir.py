@@ -38,6 +38,10 @@ class Workdir:
         self.directory = root.child(WORK)
         self._serial = 0
 
+    def close(self) -> None:
+        """Close the root of the working directory."""
+        self._root.close()
+
     def prepare(self, *, take_over_volatile: bool = False) -> None:
         """Check the marks, make ``work``, and sweep what an earlier mount left in it.
 

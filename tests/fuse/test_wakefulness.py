@@ -39,5 +39,13 @@ def test_whether_it_pays_is_seen_asleep_too_although_waking_takes_its_time() -> 
     assert asleep.seconds == AWAKE
 
 
+def test_a_request_that_comes_just_after_going_to_sleep_is_seldom_waited_for() -> None:
+    wakefulness, awake = after(), 0
+    for _ in range(1000):
+        awake += wakefulness.seconds > 0
+        wakefulness.note(AWAKE * 1.5, slept=True)
+    assert awake < 300
+
+
 def test_rare_luck_wakes_nobody() -> None:
     assert after(*[LATE] * 20, *([LATE] * 3 + [SOON]) * 100).seconds == 0

@@ -23,6 +23,11 @@ class Placement:
         self._seen: int | None = None
         self._placed: int | None = None
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether those who ask run on this thread's processor, and so not while it does."""
+        return self._placed is not None
+
     def note(self, pid: int) -> None:
         """Learn that the process *pid* asked; 0 is one that can't be known, or the kernel itself."""
         self._requests += 1
@@ -50,11 +55,14 @@ def _move(processors: set[int]) -> None:
 
 
 def processor_of(pid: int) -> int | None:
-    """Give the processor on which the thread *pid* last ran; None where it is gone or may not be looked at."""
+    """Give the processor on which the thread *pid* last ran; None where that can't be known.
+
+    It may be gone, or may not be looked at, or no descriptor is left for looking: whatever it is, the mount goes on.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
             # The second field, the program's name in parentheses, may hold anything.
             fields = stat.read().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
+    except OSError:
         return None
     return int(fields[_PROCESSOR])

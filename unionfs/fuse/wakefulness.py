@@ -9,9 +9,10 @@ the processor from others. Owns that decision, made of what happened before; mea
 AWAKE = 60e-6
 # What waking up adds at most to the time after which a request is seen by who slept, in seconds.
 _WAKING = 60e-6
-# In the balance of waits that were worth being awake and those that weren't, how far both sides go, and from where
-# on it is worth it. The lower, the sooner a wait that pays is tried again.
+# Waits that were worth being awake are weighed against those that weren't: how far the balance goes, what one spent
+# awake for nothing takes from it, and from where on being awake is worth it.
 _MOST = 16
+_FOR_NOTHING = 3
 _WORTH = 4
 
 
@@ -28,7 +29,11 @@ class Wakefulness:
 
     def note(self, waited: float, *, slept: bool) -> None:
         """Learn that the next request came after *waited* seconds, seen awake or after having *slept*."""
-        if waited <= (AWAKE + _WAKING if slept else AWAKE):
+        if not slept:
             self._balance = min(_MOST, self._balance + 1)
-        else:
-            self._balance = max(0, self._balance - 1)
+        elif self._balance >= _WORTH:
+            self._balance -= _FOR_NOTHING
+        elif waited <= AWAKE + _WAKING:
+            self._balance += 1
+        elif self._balance > 0:
+            self._balance -= 1

@@ -63,16 +63,19 @@ class Session:
 
     def _wait(self) -> None:
         """Stay awake for a moment, then sleep until there is something to do."""
+        # Being awake would keep others from what is waited for: the workers from the interpreter, and who asks from
+        # the processor.
+        may_be_awake = self._workers.is_idle and not self._placement.is_shared
         started = now = time.perf_counter()
-        # Whoever polls takes the interpreter from the workers again and again.
-        until = started + self._wakefulness.seconds if self._workers.is_idle else started
+        until = started + self._wakefulness.seconds if may_be_awake else started
         while now < until:
             if self._poll.poll(0):
                 self._wakefulness.note(now - started, slept=False)
                 return
             now = time.perf_counter()
         if self._poll.poll(self._until_tidying()):
-            self._wakefulness.note(time.perf_counter() - started, slept=True)
+            if may_be_awake:
+                self._wakefulness.note(time.perf_counter() - started, slept=True)
         elif self._tidy_at is not None:
             self._tidy_at = None
             self._union.tidy()

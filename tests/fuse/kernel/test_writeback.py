@@ -92,8 +92,8 @@ def test_a_file_opened_for_writing_alone_is_read_for_the_rest_of_a_page(tmp_path
     stack = Stack(tmp_path / "stack", [LOWER], EVERYTHING)
     with stack.opened() as opened, connected(opened.union, data_path=GATHERED) as kernel:
         kernel.initialise(ALL)
-        body = abi.CREATE_IN.pack(os.O_WRONLY, 0o100200, 0, 0) + b"new\0"
-        number = entry(kernel.ask(Opcode.CREATE, ROOT, body).body)[0]
+        body = abi.MKNOD_IN.pack(0o100200, 0, 0, 0) + b"new\0"
+        number = entry(kernel.ask(Opcode.MKNOD, ROOT, body).body)[0]
         write(kernel, number, b"new content", flags=abi.WRITE_CACHE)
         assert read(kernel, number) == b"new content"
 

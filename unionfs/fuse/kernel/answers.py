@@ -2,9 +2,10 @@
 
 Owns the way from the fields of a request to the arguments of the union, and from what it gives to a body.
 
-A request without a handler is answered with ENOSYS, and OPEN and OPENDIR are on purpose: after the first the kernel
-does without (FUSE_NO_OPEN_SUPPORT, FUSE_NO_OPENDIR_SUPPORT). It opens files and directories by itself, keeps
-content and listings, and says with each request which inode it is for.
+A request without a handler is answered with ENOSYS, and three are on purpose: after the first the kernel does without.
+With OPEN and OPENDIR (FUSE_NO_OPEN_SUPPORT, FUSE_NO_OPENDIR_SUPPORT) it opens files and directories by itself, keeps
+content and listings, and says with each request which inode it is for. With CREATE it makes files by MKNOD and opens
+them so too, where it would send a RELEASE for each until the first OPEN.
 """
 
 import errno
@@ -112,14 +113,6 @@ class Answers:
         caller = self._caller(request, 0)
         shown = self._union.create(request.nodeid, entry, stat.S_IFLNK | 0o777, caller, target=target)
         return codec.entry_reply(shown, _TIMEOUT)
-
-    def create(self, request: Request) -> bytes:
-        """CREATE."""
-        _, mode, umask, _ = abi.CREATE_IN.unpack_from(request.body)
-        entry = codec.name(request.body, abi.CREATE_IN.size)
-        mode = stat.S_IFREG | stat.S_IMODE(mode)
-        shown = self._union.create(request.nodeid, entry, mode, self._caller(request, umask))
-        return codec.entry_reply(shown, _TIMEOUT) + abi.OPEN_OUT.pack(0, abi.OPEN_KEEP_CACHE, 0)
 
     def tmpfile(self, request: Request) -> bytes:
         """TMPFILE."""
@@ -369,7 +362,7 @@ HANDLERS: Mapping[int, Handler] = {
     Opcode.OPEN: Answers.unknown,
     Opcode.OPENDIR: Answers.unknown,
     Opcode.RELEASE: Answers.nothing,
-    Opcode.CREATE: Answers.create,
+    Opcode.CREATE: Answers.unknown,
     Opcode.TMPFILE: Answers.tmpfile,
     Opcode.READ: Answers.read,
     Opcode.WRITE: Answers.write,

@@ -51,13 +51,16 @@ def _run(given: argparse.Namespace, workloads: Sequence[Workload], candidates: S
         with inputs(given.inputs, sizes) as made:
             for workload in (workload for workload in workloads if workload.name not in left_out):
                 rows.append(_row(workload, there, made, room, repetitions))
-                # Written each time, so that what was measured is there even if the run is interrupted.
+                # Written each time, so that what was measured is there even if the run is killed.
                 if given.json:
                     given.json.write_text(json.dumps(to_document(result), indent=1) + "\n")
     except (OSError, subprocess.CalledProcessError) as error:
         _tell(f"failed: {error}")
         return 1
-    print(as_text(result), end="")
+    finally:
+        # Also of a run that was interrupted.
+        if rows:
+            print(as_text(result), end="")
     return 0
 
 

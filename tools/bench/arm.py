@@ -3,6 +3,7 @@
 import errno
 import gc
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -23,9 +24,10 @@ _PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class Sample:
-    """What one run took: seconds by the clock, and those of the daemon's processors."""
+    """What one run took: seconds by the clock, of the workload's processor time, and of the daemon's."""
 
     seconds: float
+    workload_seconds: float
     daemon_seconds: float
 
 
@@ -70,13 +72,16 @@ class Arm:
         gc.collect()
         gc.disable()
         try:
-            used = sum(map(system.processor_seconds, self._daemon))
+            used, used_by_daemon = _processor_seconds(), self._daemon_seconds()
             start = time.perf_counter()
             self.workload.run(self._place)
             seconds = time.perf_counter() - start
-            return Sample(seconds, sum(map(system.processor_seconds, self._daemon)) - used)
+            return Sample(seconds, _processor_seconds() - used, self._daemon_seconds() - used_by_daemon)
         finally:
             gc.enable()
+
+    def _daemon_seconds(self) -> float:
+        return sum(map(system.processor_seconds, self._daemon))
 
     def _make_room(self) -> None:
         for name in ("merged", "outside", "upper", "work"):
@@ -129,6 +134,12 @@ class Arm:
                     system.unmount(self._place.merged, system.MNT_DETACH)
                     return
             time.sleep(0.05)
+
+
+def _processor_seconds() -> float:
+    """Give the processor time of this process and of the children that have ended."""
+    mine, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return mine.ru_utime + mine.ru_stime + children.ru_utime + children.ru_stime
 
 
 def _wait_for_end(pid: int) -> None:

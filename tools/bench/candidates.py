@@ -77,7 +77,7 @@ def all_candidates(environ: Mapping[str, str], variants: Sequence[str]) -> list[
     ]
     for variant in variants:
         name, colon, arguments = variant.partition(":")
-        if not colon or name in {candidate.name for candidate in candidates}:
+        if not colon or not name or name in {candidate.name for candidate in candidates}:
             raise ValueError(f"a variant is a new name, a colon and arguments of 'unionfs mount', not {variant!r}")
         candidates.append(_unionfs(name, shlex.split(arguments)))
     return candidates

@@ -25,6 +25,7 @@ def _figure(outcome: Outcome, base: float | None) -> Figure:
         quartiles=quartiles,
         ratio=median / base if base else None,
         ratio_quartiles=(quartiles[0] / base, quartiles[1] / base) if base else None,
+        workload_seconds=statistics.median(sample.workload_seconds for sample in outcome.samples),
         daemon_seconds=statistics.median(sample.daemon_seconds for sample in outcome.samples),
         peak_memory=outcome.peak_memory,
         samples=tuple(seconds),

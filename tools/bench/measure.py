@@ -19,7 +19,7 @@ _LONGEST = 600
 """Seconds after which a run of one workload by one candidate counts as failed."""
 _ENOUGH = 3
 """Repetitions after which a slow candidate ..."""
-_SLOW = 30.0
+_SLOW = 20.0
 """... takes no more turns at a workload: when it has taken so many seconds in all."""
 
 

@@ -17,10 +17,9 @@ def as_text(result: Result) -> str:
         rows = [row for row in result.rows if row.group is group]
         if rows:
             parts.append(f"### {group.value}\n\n{_ratio_table(rows, names)}")
-    daemons = [name for name in names if name != BASELINE]
-    if daemons and result.rows:
+    if result.rows:
         parts.append(
-            f"### The daemons: seconds of processor time, and peak memory\n\n{_cost_table(result.rows, daemons)}"
+            f"### Processor time, of which the daemon's, and the daemon's peak memory\n\n{_cost_table(result, names)}"
         )
     parts.append(_remarks(result))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -80,14 +79,20 @@ def _milliseconds(figure: Figure) -> str:
     return f"{1000 * figure.median:.{places}f} ms ({low:.{places}f} to {high:.{places}f})"
 
 
-def _cost_table(rows: Sequence[Row], names: Sequence[str]) -> str:
+def _cost_table(result: Result, names: Sequence[str]) -> str:
     lines = [["workload", *names]]
-    lines += [[row.workload, *(_cost(row.figures.get(name)) for name in names)] for row in rows]
+    lines += [[row.workload, *(_cost(row, name) for name in names)] for row in result.rows]
     return _table(lines)
 
 
-def _cost(figure: Figure | None) -> str:
-    return f"{figure.daemon_seconds:.2f} s, {figure.peak_memory / 1024:.0f} MiB" if figure else "failed"
+def _cost(row: Row, name: str) -> str:
+    figure = row.figures.get(name)
+    if figure is None:
+        return "failed"
+    total = figure.workload_seconds + figure.daemon_seconds
+    if name == BASELINE:
+        return f"{total:.2f} s"
+    return f"{total:.2f} s ({figure.daemon_seconds:.2f}), {figure.peak_memory / 1024:.0f} MiB"
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:
@@ -107,7 +112,7 @@ def _remarks(result: Result) -> str:
         lines += [f"{row.workload}: {name} **failed**: {reason}" for name, reason in row.failures.items()]
     lines.append(
         f"{on['date']}, Linux {on['kernel']}, {on['processors']} x {on['processor']}, {on['memory_mib']} MiB,"
-        f" load average {on['load_average']}; up to {result.repetitions} {count} after one to warm up"
-        + (", quick" if result.quick else "")
+        f" load average {on['load_average']}, commit {on['commit']};"
+        f" up to {result.repetitions} {count} after one to warm up" + (", quick" if result.quick else "")
     )
     return "\n".join(f"- {line}" for line in lines)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,15 +14,17 @@ from tools.bench.workload import Group
 
 @dataclass(frozen=True)
 class Figure:
-    """A candidate's figures for one workload: seconds, their ratios to the baseline's median, and the daemon's cost.
+    """A candidate's figures for one workload: seconds, and their ratios to the baseline's median.
 
-    Memory is in KiB. There are no ratios where the baseline failed.
+    Besides, the medians of the processor time of the workload and of the daemon, and the daemon's peak memory in KiB.
+    There are no ratios where the baseline failed.
     """
 
     median: float
     quartiles: tuple[float, float]
     ratio: float | None
     ratio_quartiles: tuple[float, float] | None
+    workload_seconds: float
     daemon_seconds: float
     peak_memory: int
     samples: tuple[float, ...]
@@ -65,7 +68,14 @@ def machine() -> dict[str, str | int]:
         "memory_mib": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (1 << 20),
         "load_average": f"{os.getloadavg()[2]:.1f}",
         "python": platform.python_version(),
+        "commit": _commit(),
     }
+
+
+def _commit() -> str:
+    command = ("git", "describe", "--always", "--dirty")
+    found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
 
 
 def to_document(result: Result) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def test_hard_links_target_is_meant_from_the_layers_root(anyone: Unpacker, targe
         ([opaque(), hardlink(b"h", b"lower/a")], "was removed by this layer"),
         ([whiteout(b"lower"), directory(b"lower/"), hardlink(b"h", b"lower/a")], "was removed by this layer"),
         ([hardlink(b"h", b"lower/.wh.a")], "has the name of a whiteout"),
+        ([hardlink(b"h", b".wh..wh.plnk/1.2")], "isn't there"),
     ],
 )
 def test_hard_link_whose_target_can_not_be_meant_is_refused(anyone: Unpacker, entries: list[bytes], why: str) -> None:

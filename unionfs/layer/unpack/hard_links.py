@@ -18,6 +18,7 @@ from unionfs.layer.unpack.staging import LINKS, PARKED, PLNK, Staging
 from unionfs.layer.unpack.tree import OpenDirectory
 from unionfs.layer.unpack.unsettled import Unsettled
 from unionfs.layer.whiteout import PREFIX
+from unionfs.linux.files import descriptor_path
 from unionfs.tar import Entry, printable
 
 
@@ -56,7 +57,10 @@ class HardLinks:
     def _source(self, entry: Entry, target: bytes) -> tuple[int, bytes]:
         directory_path, _, name = target.rpartition(b"/")
         if directory_path == paths.AUFS_PLNK:
-            return self._staging.directory(PLNK), name
+            fd = self._staging.directory(PLNK)
+            if not os.path.lexists(descriptor_path(fd) + b"/" + name):
+                raise _refused(entry, "isn't there")
+            return fd, name
         if target.startswith(PREFIX) or b"/" + PREFIX in target:
             raise _refused(entry, "has the name of a whiteout")
         try:

@@ -23,6 +23,7 @@ _TYPES_ON_DISK = (stat.S_IFREG, stat.S_IFDIR)
 _OWN_FILE = 0o600
 _OWN_DIRECTORY = 0o700
 _TRUSTED = b"trusted."
+_USER = b"user."
 # Labels and lists of the system that the image was made on; they mean nothing here.
 _HOST_ONLY = (b"security.selinux", b"system.nfs4_acl")
 _NOT_SETTABLE = (errno.EPERM, errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP, errno.E2BIG, errno.ERANGE)
@@ -84,7 +85,7 @@ class InodeWriter:
         fd = os.open(name, CREATE, _OWN_FILE, dir_fd=directory_fd)
         try:
             xattrs.discard(fd, acl.ACCESS)
-            self.write(fd, shown, attributes, name)
+            self.write(fd, shown, self._those_of_special_files(attributes, name), name)
         finally:
             os.close(fd)
 
@@ -124,6 +125,13 @@ class InodeWriter:
             xattrs.set_(fd, private_xattrs.OVERRIDE_STAT, shown.text())
         else:
             self._notes.add(Note.OWNERS, printable(name))
+
+    def _those_of_special_files(self, attributes: Mapping[bytes, bytes], name: bytes) -> Mapping[bytes, bytes]:
+        """Leave out what a device or FIFO can't have, though the file that stands for it could (xattr(7))."""
+        refused = [attribute for attribute in attributes if attribute.startswith(_USER)]
+        for attribute in refused:
+            self._notes.add(Note.REFUSED, _shown(name, attribute, OSError(errno.EPERM, os.strerror(errno.EPERM))))
+        return {attribute: value for attribute, value in attributes.items() if attribute not in refused}
 
     def _set_all(self, file: xattrs.File, attributes: Mapping[bytes, bytes], name: bytes) -> None:
         for attribute, value in attributes.items():

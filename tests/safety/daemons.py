@@ -58,10 +58,14 @@ class Daemon:
 
 
 class Room:
-    """A directory with ``lower`` and ``mount`` in it; ``upper`` and ``work`` lie there too, or in *writable*."""
+    """A directory with ``lower`` and ``mount`` in it; ``upper`` and ``work`` lie there too, or in *writable*.
 
-    def __init__(self, directory: Path, writable: Path | None = None) -> None:
+    Mounts in it are served by *transport*.
+    """
+
+    def __init__(self, directory: Path, writable: Path | None = None, transport: str = "auto") -> None:
         self.directory = directory
+        self.transport = transport
         self.lower, self.mount = directory / "lower", directory / "mount"
         self.upper, self.work = ((writable or directory) / name for name in ("upper", "work"))
         for path in (self.lower, self.upper, self.work, self.mount):
@@ -90,7 +94,7 @@ class Room:
         joined = ",".join([self.layers, *options])
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*within, *start, "mount", "-f", "-o", joined, place],
+                [*within, *start, "mount", "-f", "--transport", self.transport, "-o", joined, place],
                 cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
         daemon = Daemon(process, place, log)
@@ -103,7 +107,7 @@ class Room:
         """Give what the program says when it refuses to mount. Raises AssertionError when it mounts."""
         joined = ",".join([self.layers, *options])
         result = subprocess.run(
-            [*within, UNIONFS, "mount", "-o", joined, self.mount],
+            [*within, UNIONFS, "mount", "--transport", self.transport, "-o", joined, self.mount],
             capture_output=True,
             text=True,
             check=False,
@@ -131,7 +135,7 @@ _BECOME = """
 import importlib, os, pkgutil
 import unionfs.cli.mount, unionfs.fuse, unionfs.mount.stack
 from unionfs.linux.process import set_dumpable
-for module in pkgutil.iter_modules(unionfs.fuse.__path__, "unionfs.fuse."):
+for module in pkgutil.walk_packages(unionfs.fuse.__path__, "unionfs.fuse."):
     importlib.import_module(module.name)
 os.setgroups([])
 os.setresgid({uid}, {uid}, {uid})
@@ -157,9 +161,9 @@ def fuse_for_every_user() -> Iterator[None]:
 
 
 @contextmanager
-def room_in(directory: Path, writable: Path | None = None) -> Iterator[Room]:
+def room_in(directory: Path, writable: Path | None = None, transport: str = "auto") -> Iterator[Room]:
     """Give a room in *directory*, and end what runs in it."""
-    room = Room(directory, writable)
+    room = Room(directory, writable, transport)
     try:
         yield room
     finally:

@@ -52,11 +52,11 @@ class Limited:
 
 
 @contextmanager
-def full_file_system(directory: Path) -> Iterator[Limited]:
+def full_file_system(directory: Path, transport: str) -> Iterator[Limited]:
     (directory / "rw").mkdir(parents=True)
     mount("tmpfs", directory / "rw", "tmpfs", options="size=2m")
     try:
-        with _room(directory) as room:
+        with _room(directory, transport) as room:
             ballast = directory / "rw/ballast"
 
             def squeeze() -> None:
@@ -69,7 +69,7 @@ def full_file_system(directory: Path) -> Iterator[Limited]:
 
 
 @contextmanager
-def spent_quota(directory: Path) -> Iterator[Limited]:
+def spent_quota(directory: Path, transport: str) -> Iterator[Limited]:
     """Give one on btrfs, whose quotas hold for root too."""
     if "btrfs" not in Path("/proc/filesystems").read_text():
         pytest.skip("this kernel has no file system with quotas: btrfs isn't built in")
@@ -81,7 +81,7 @@ def spent_quota(directory: Path) -> Iterator[Limited]:
     run("mount", "-o", "loop", image, directory / "rw")
     try:
         run("btrfs", "quota", "enable", directory / "rw")
-        with _room(directory) as room:
+        with _room(directory, transport) as room:
 
             def squeeze() -> None:
                 run("btrfs", "filesystem", "sync", directory / "rw")
@@ -101,15 +101,15 @@ def run(*command: str | Path) -> str:
 
 
 @contextmanager
-def _room(directory: Path) -> Iterator[Room]:
-    with room_in(directory, writable=directory / "rw") as room:
+def _room(directory: Path, transport: str) -> Iterator[Room]:
+    with room_in(directory, directory / "rw", transport) as room:
         write(room.lower, LOWER)
         yield room
 
 
 @pytest.fixture(params=[full_file_system, spent_quota], ids=["full", "quota"])
 def limited(room: Room, request: pytest.FixtureRequest) -> Iterator[Limited]:
-    with request.param(room.directory / "limited") as limited:
+    with request.param(room.directory / "limited", room.transport) as limited:
         yield limited
 
 
@@ -180,7 +180,7 @@ def test_a_write_that_finds_no_room_keeps_what_was_written_before(limited: Limit
 
 
 def test_space_is_freed_by_removing_files_through_the_mount(room: Room) -> None:
-    with full_file_system(room.directory / "limited") as limited:
+    with full_file_system(room.directory / "limited", room.transport) as limited:
         room = limited.room
         daemon = room.start()
         limited.squeeze()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.posix.processes import as_user
 from tests.safety.daemons import Daemon, Room, fuse_for_every_user
 from unionfs.linux.process import CAPABILITIES
 
@@ -70,6 +71,8 @@ def test_a_daemon_of_a_user_holds_nothing_and_is_roots_to_look_into(room: Room) 
     room.give_to(NOBODY)
     with fuse_for_every_user():
         daemon = room.start(uid=NOBODY)
+    # It answers once it has given up what it gives up; until then fusermount3 may still run.
+    assert as_user(lambda: os.listdir(room.mount)) == ["f"]
     for status in threads(daemon):
         assert all(names(status[name]) == set() for name in SETS)
         assert status["Uid"].split() == [str(NOBODY)] * 4

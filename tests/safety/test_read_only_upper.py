@@ -21,7 +21,7 @@ def small(room: Room) -> Iterator[Room]:
     writable.mkdir()
     mount("tmpfs", writable, "tmpfs")
     try:
-        with room_in(room.directory / "small", writable) as small:
+        with room_in(room.directory / "small", writable, room.transport) as small:
             write(small.lower, LOWER)
             yield small
     finally:

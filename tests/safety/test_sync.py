@@ -108,7 +108,8 @@ def test_a_copy_is_on_the_device_before_it_is_renamed_into_place(room: Room) -> 
     calls = f"{SYNCING},{MOVING},fchownat,lsetxattr,utimensat,copy_file_range,ftruncate"
     with traced(room, calls, "metacopy=off") as trace:
         before = len(trace.lines())
-        with (room.mount / "d/g").open("r+b"):
+        with (room.mount / "d/g").open("r+b") as file:
+            os.write(file.fileno(), b"UPPER")
             copied = trace.lines()[before:]
     staged = next(line.split()[-1] for line in copied if line.startswith("fsync"))
     assert copied.index(f"fsync {staged}") == len(copied) - 3, copied
@@ -122,7 +123,8 @@ def test_the_content_of_a_metacopy_is_on_the_device_before_the_mark_is_removed(r
     with traced(room, f"{SYNCING},lremovexattr", "metacopy=on,redirect_dir=on") as trace:
         (room.mount / "f").chmod(0o600)
         before = len(trace.lines())
-        with (room.mount / "f").open("r+b"):
+        with (room.mount / "f").open("r+b") as file:
+            os.write(file.fileno(), b"UPPER")
             copied = trace.lines()[before:]
     assert copied[0] == "fsync upper/f"
     assert [line.split()[-1] for line in copied[1:]] == ["trusted.overlay.metacopy"]

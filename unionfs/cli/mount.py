@@ -77,9 +77,9 @@ def _build_parser() -> Parser:
     parser.add_argument("-f", "--foreground", action="store_true", help="stay in the foreground, log to stderr")
     parser.add_argument(
         "--transport",
-        choices=("pyfuse3", "kernel"),
-        default="pyfuse3",
-        help="through pyfuse3, or by the kernel's protocol itself (not tested as widely yet)",
+        choices=("auto", "kernel", "pyfuse3"),
+        default="auto",
+        help="speak the kernel's protocol, or through pyfuse3 (auto: the kernel's from Linux 5.4 on)",
     )
     parser.add_argument(
         "--writeback",

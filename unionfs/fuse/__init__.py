@@ -4,24 +4,17 @@ Owns everything that is FUSE: requests, handles, timeouts, errno. The only room 
 when a mount is served by them.
 """
 
-import enum
 from collections.abc import Callable
 
 from unionfs.fuse.data_path import DataPath
+from unionfs.fuse.transport import Transport
 from unionfs.union import Union
-
-
-class Transport(enum.Enum):
-    """How the kernel's requests are read and answered."""
-
-    PYFUSE3 = "pyfuse3"
-    KERNEL = "kernel"
 
 
 def serve(union: Union, device_fd: int, ready: Callable[[], None], transport: Transport, data_path: DataPath) -> None:
     """Answer the requests on *device_fd*, a mounted FUSE connection, until the mount has ended.
 
-    *ready* is called once the mount answers. *device_fd* is closed at the end.
+    *transport* is a settled one. *ready* is called once the mount answers. *device_fd* is closed at the end.
 
     Raises:
         OSError: the connection failed.
@@ -36,3 +29,6 @@ def serve(union: Union, device_fd: int, ready: Callable[[], None], transport: Tr
 
         data_path.log_what_needs_the_protocol()
         serve_by_pyfuse3(union, device_fd, ready)
+
+
+__all__ = ["DataPath", "Transport", "serve"]

@@ -29,7 +29,7 @@ class UnionStack:
     """The layers of one mount, opened, and the union that shows them."""
 
     def __init__(self, options: MountOptions, transport: Transport, data_path: DataPath) -> None:
-        self._transport = transport
+        self._transport = transport.settled(os.uname().release)
         self._data_path = data_path
         budget = _descriptor_budget(len(options.lowers))
         self._descriptors = Descriptors(budget // 2)

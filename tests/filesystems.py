@@ -170,12 +170,14 @@ class Union:
     """As ``--transport`` calls it."""
     arguments: tuple[str, ...] = ()
     """Further ones of the command line."""
+    kin: tuple[str, ...] = ()
+    """Further families that it belongs to."""
     defaults: tuple[str, ...] = ("suid", "dev")
 
     @property
     def families(self) -> tuple[str, ...]:
-        """Its own name, ours, and any union."""
-        return (self.name, "ours", "union")
+        """Its own name, its kin, ours, and any union."""
+        return (self.name, *self.kin, "ours", "union")
 
     def attach(self, options: Sequence[str], mountpoint: Path, cwd: Path, environment: Mapping[str, str]) -> Attachment:
         joined = ",".join([*self.defaults, *options])
@@ -194,8 +196,14 @@ class Union:
 
 PLAIN = PlainDirectory()
 KERNEL = KernelOverlay()
-TRANSPORTS: tuple[FileSystem, ...] = (Union("kernel-protocol", "kernel"), Union("pyfuse3", "pyfuse3"))
-VARIANTS: tuple[FileSystem, ...] = (Union("writeback", "kernel", ("--writeback", "on")),)
+TRANSPORTS: tuple[FileSystem, ...] = (
+    Union("kernel-protocol", "kernel", kin=("write-through",)),
+    Union("pyfuse3", "pyfuse3", kin=("write-through",)),
+)
+VARIANTS: tuple[FileSystem, ...] = (
+    Union("writeback", "kernel", ("--writeback", "on"), kin=("kernel-protocol",)),
+    Union("passthrough", "kernel", ("--io", "passthrough"), kin=("kernel-protocol", "write-through")),
+)
 """Other ways for content to go; what has nothing to do with content is as without them."""
 _ALL: tuple[FileSystem, ...] = (PLAIN, KERNEL, *TRANSPORTS, *VARIANTS)
 FILESYSTEMS: Mapping[str, FileSystem] = {system.name: system for system in _ALL}

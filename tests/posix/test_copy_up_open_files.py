@@ -116,7 +116,7 @@ def test_truncating_on_open_copies_no_data_even_when_the_upper_is_full(place: Pl
     own=True,
     upper_size="2m",
     bottom={"huge": File(b"x" * 8 * MIB), "small": File(b"small")},
-    on=("kernel", "kernel-protocol", "pyfuse3"),
+    on=("kernel", "write-through"),
 )
 def test_a_copy_up_without_space_fails_whole_and_leaves_the_file_readable(place: Place) -> None:
     def grow() -> None:

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     options = parse_settings(settings_of(given.settings))
     _warn_of_one_id()
-    open_stack = partial(_open_stack, transport=given.transport, writeback=given.writeback)
+    open_stack = partial(_open_stack, transport=given.transport, writeback=given.writeback, io=given.io)
     return session.run(os.fsencode(given.mountpoint), options, process, open_stack)
 
 
@@ -61,12 +61,12 @@ def _warn_of_one_id() -> None:
         print("unionfs: this user namespace has one id only: everything is shown as owned by it", file=sys.stderr)
 
 
-def _open_stack(options: MountOptions, transport: str, writeback: str) -> Stack:
+def _open_stack(options: MountOptions, transport: str, writeback: str, io: str) -> Stack:
     from unionfs.fuse import Transport  # noqa: PLC0415 - loaded only by the process that serves
     from unionfs.fuse.data_path import DataPath  # noqa: PLC0415 - likewise
     from unionfs.mount.stack import UnionStack  # noqa: PLC0415 - likewise
 
-    data_path = DataPath(writeback={"on": True, "off": False, "auto": None}[writeback])
+    data_path = DataPath(writeback={"on": True, "off": False, "auto": None}[writeback], passthrough=io == "passthrough")
     return UnionStack(options, Transport(transport), data_path)
 
 
@@ -86,6 +86,12 @@ def _build_parser() -> Parser:
         choices=("on", "off", "auto"),
         default="auto",
         help="let the kernel gather what is written, with the kernel transport (auto: off, see the manual)",
+    )
+    parser.add_argument(
+        "--io",
+        choices=("cached", "passthrough"),
+        default="cached",
+        help="keep content in the mount's own cache, or let the kernel read and write the layers by itself",
     )
     parser.add_argument("--log", metavar="FILE", help="append the log to FILE instead of sending it to syslog")
     return parser

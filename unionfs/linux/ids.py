@@ -3,6 +3,8 @@
 import os
 from typing import NamedTuple, Self
 
+# The number that every kernel gives the first namespace (USER_NS_INIT_INO in include/uapi/linux/nsfs.h).
+_INITIAL_NAMESPACE = 0xEFFFFFFD
 _ALL = range(0xFFFFFFFF)  # the last number, (uid_t) -1, means no id
 
 
@@ -58,6 +60,15 @@ def mapped_ids() -> MappedIds | None:
     with open("/proc/self/uid_map", "rb") as uids, open("/proc/self/gid_map", "rb") as gids:
         found = MappedIds.parse(uids.read(), gids.read(), os.geteuid(), os.getegid())
     return None if found.is_everything else found
+
+
+def is_initial_user_namespace() -> bool:
+    """Tell whether this process is in no user namespace but the first, whose capabilities hold everywhere.
+
+    Raises:
+        OSError: ``/proc`` isn't there.
+    """
+    return os.stat("/proc/self/ns/user").st_ino == _INITIAL_NAMESPACE
 
 
 def _ranges(text: bytes) -> tuple[range, ...]:

@@ -1,4 +1,4 @@
-"""The mount calls: private clones of a mount, and unmounting."""
+"""The mount calls: private clones of a mount, what is mounted, and unmounting."""
 
 import ctypes
 import errno
@@ -67,6 +67,14 @@ def mount_of(fd: int) -> int:
             if line.startswith(b"mnt_id:"):
                 return int(line.split()[1])
     raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
+
+
+def file_system_type(fd: int) -> int:
+    """Give the number of the type of the file system that holds *fd* (fstatfs(2), ``f_type``)."""
+    # The structure begins with it, as a word whose high half is 0; its whole takes less than the room given.
+    found = (ctypes.c_uint32 * 64)()
+    check(LIBC.fstatfs64(fd, found))
+    return found[0] or found[1]
 
 
 def umount2(path: bytes, flags: int = 0) -> None:

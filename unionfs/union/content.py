@@ -16,7 +16,7 @@ from unionfs.layer.metadata import set_permissions, without_set_id
 from unionfs.layer.upper import Upper
 from unionfs.linux.files import allocate
 from unionfs.union.copy_up import CopyUp
-from unionfs.union.inode import DirectoryInode, Inode
+from unionfs.union.inode import DirectoryInode, Inode, Place
 from unionfs.union.nodes import Nodes
 from unionfs.union.open_files import OpenFile
 from unionfs.union.step import Last, Operation, Step
@@ -53,6 +53,35 @@ class Content:
         if opened is not None and opened.writable:
             return opened
         return self._open(node, node.place.directory, node.place.name, os.O_RDWR)
+
+    @contextlib.contextmanager
+    def settled(self, node: Inode, *, writable: bool) -> Iterator[int | None]:
+        """Lend a descriptor, maybe an O_PATH one, of the file that no copy-up takes the place of; None if one may.
+
+        Raises:
+            OSError: what open(2) gives.
+        """
+        place = self._settled_place(node)
+        if place is None:
+            yield None
+            return
+        opened = self.writable(node) if writable else self._nodes.files.get(node.number)
+        if opened is not None:
+            with opened.held() as fd:
+                yield fd
+            return
+        fd = place.directory.open(place.name, os.O_PATH)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _settled_place(self, node: Inode) -> Place | None:
+        if node.type_bits != stat.S_IFREG:
+            return None
+        if self._copy_up is None:
+            return node.content if node.is_metacopy else node.place
+        return node.place if node.in_upper and not node.is_metacopy and node.copying is None else None
 
     def _open(self, node: Inode, directory: Directory, name: bytes, flags: int) -> OpenFile:
         try:
@@ -180,6 +209,10 @@ class Content:
         with written.held() as target_fd, read.held() as source_fd:
             copied: int = yield functools.partial(os.copy_file_range, source_fd, target_fd, length, start, offset)
         return copied
+
+    def take_set_id(self, node: Inode) -> None:
+        """Take set-id bits away, as a write by somebody without privilege does, that isn't one through the daemon."""
+        self.clear_set_id(node, self.writable(node).fd)
 
     def clear_set_id(self, node: Inode, fd: int) -> None:
         """Take set-user-ID and set-group-ID away, as a write by somebody without privilege does (write(2))."""

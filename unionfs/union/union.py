@@ -9,6 +9,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -97,6 +98,12 @@ class Union:
     def is_read_only(self) -> bool:
         """Whether there is no upper, so that every change is refused with EROFS."""
         return self._writers is None
+
+    @property
+    def layers(self) -> tuple[Directory, ...]:
+        """The roots of the layers that show, the topmost first."""
+        root = self.nodes.root
+        return (*([root.upper] if root.upper else ()), *root.lowers)
 
     def _writable(self) -> _Writers:
         if self._writers is None:
@@ -257,6 +264,16 @@ class Union:
         """Prepare the file for being used as *flags* say; never needed for what follows to be right."""
         return self._content.open(self._file(number), flags)
 
+    def settled_content(self, number: int, *, writable: bool) -> AbstractContextManager[int | None]:
+        """Lend a descriptor of the file that holds the content from now on; None where that may still change.
+
+        Unless *writable* it may be one that can't be read through either (O_PATH).
+
+        Raises:
+            OSError: what opening gives.
+        """
+        return self._content.settled(self._file(number), writable=writable)
+
     def read(self, number: int, offset: int, size: int) -> Operation[bytes]:
         """Read up to *size* bytes from *offset*."""
         return self._content.read(self._file(number), offset, size)
@@ -303,6 +320,12 @@ class Union:
     def set_inode_flags(self, number: int, form: Form, value: bytes) -> Operation[None]:
         """Set the flags that the inode has on disk, as ioctl(2) does."""
         return self._flags.set(self.nodes.get(number), form, value)
+
+    def take_set_id(self, number: int) -> Attributes:
+        """Take set-id bits away from a file whose content is in the upper, and give what it shows then."""
+        node = self._file(number)
+        self._content.take_set_id(node)
+        return self.nodes.attributes(node)
 
     def create(
         self, parent: int, name: bytes, mode: int, caller: Caller, *, rdev: int = 0, target: bytes = b""
@@ -375,8 +398,7 @@ class Union:
     def close(self) -> None:
         """Close every descriptor of the union's own."""
         self.files.close()
-        root = self.nodes.root
-        for directory in (*([root.upper] if root.upper else ()), *root.lowers):
+        for directory in self.layers:
             directory.tree.descriptors.close()
 
     def statistics(self) -> dict[str, int]:

@@ -110,7 +110,7 @@ KERNELS = {
 def agreed_with(message: bytes) -> tuple[Agreement, bytes]:
     """Give what is agreed on, and the answer."""
     offered = codec.offer(codec.request(memoryview(message)).body)
-    agreement = negotiation.agree(offered, acl=True, writeback=False)
+    agreement = negotiation.agree(offered, acl=True, writeback=False, passthrough=False)
     return agreement, negotiation.reply(offered, agreement, 1 << 20)
 
 

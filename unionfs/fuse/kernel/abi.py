@@ -106,6 +106,7 @@ class SetAttr(enum.IntFlag):
 WRITE_CACHE = 1 << 0
 WRITE_KILL_SUIDGID = 1 << 2
 OPEN_KEEP_CACHE = 1 << 1
+OPEN_PASSTHROUGH = 1 << 7
 FSYNC_CONTENT_ONLY = 1 << 0
 SETXATTR_ACL_KILL_SGID = 1 << 0
 STATX_BASIC_STATS = 0x7FF
@@ -127,6 +128,7 @@ LINK_IN = struct.Struct("=Q")
 OPEN_IN = struct.Struct("=II")
 CREATE_IN = struct.Struct("=IIII")  # flags mode umask open_flags
 READ_IN = struct.Struct("=QQIIQII")  # handle offset size read_flags lock_owner flags padding
+RELEASE_IN = struct.Struct("=QIIQ")  # handle flags release_flags lock_owner
 WRITE_IN = struct.Struct("=QQIIQII")  # handle offset size write_flags lock_owner flags padding
 FSYNC_IN = struct.Struct("=QII")  # handle flags padding
 SETXATTR_IN = struct.Struct("=II")  # size flags
@@ -152,3 +154,13 @@ DIRENT = struct.Struct("=QQII")  # ino offset name_length type
 # attr_valid, its nanoseconds, flags, two spare; then the structure of statx(2): mask blksize attributes nlink uid gid
 # mode spare ino size blocks attributes_mask, the times of access, birth, status change and content, and both devices.
 STATX_OUT = struct.Struct("=QII16x" + "IIQIIIHHQQQQ" + "qIi" * 4 + "IIII112x")
+
+# Said without being asked: the header's error is one of these numbers, its unique 0.
+NOTIFY_INVAL_INODE = 2
+NOTIFY_INVAL_INODE_OUT = struct.Struct("=Qqq")  # nodeid offset length; a negative offset for attributes alone
+
+# ioctl(2) on the device: _IOW(229, 1, struct fuse_backing_map) and _IOW(229, 2, uint32_t).
+BACKING_OPEN = 0x4010E501
+BACKING_CLOSE = 0x4004E502
+BACKING_MAP = struct.Struct("=iIQ")  # descriptor, flags and padding of zeros
+BACKING_ID = struct.Struct("=I")

@@ -1,25 +1,27 @@
-"""Which operation of the union answers which request.
+"""What is answered to each request, by an operation of the union.
 
 Owns the way from the fields of a request to the arguments of the union, and from what it gives to a body.
 
-A request without a handler is answered with ENOSYS, and three are on purpose: after the first the kernel does without.
-With OPEN and OPENDIR (FUSE_NO_OPEN_SUPPORT, FUSE_NO_OPENDIR_SUPPORT) it opens files and directories by itself, keeps
-content and listings, and says with each request which inode it is for. With CREATE it makes files by MKNOD and opens
-them so too, where it would send a RELEASE for each until the first OPEN.
+A request without a handler is answered with ENOSYS, and so are three on purpose unless content is passed through: after
+the first the kernel does without. With OPEN and OPENDIR (FUSE_NO_OPEN_SUPPORT, FUSE_NO_OPENDIR_SUPPORT) it opens files
+and directories by itself, keeps content and listings, and says with each request which inode it is for. With CREATE it
+makes files by MKNOD and opens them so too, where it would send a RELEASE for each until the first OPEN.
 """
 
 import errno
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from unionfs.fuse import policy
 from unionfs.fuse.data_path import DataPath
 from unionfs.fuse.kernel import abi, codec, negotiation
-from unionfs.fuse.kernel.abi import Opcode, SetAttr
+from unionfs.fuse.kernel.abi import SetAttr
 from unionfs.fuse.kernel.codec import Request
-from unionfs.fuse.kernel.device import MAX_WRITE
+from unionfs.fuse.kernel.device import MAX_WRITE, Device
+from unionfs.fuse.kernel.passthrough import Passthrough
+from unionfs.layer.attributes import Attributes
 from unionfs.linux import inode_flags
 from unionfs.union import Union
 from unionfs.union.listing import LAST_DOT_COOKIE
@@ -29,29 +31,33 @@ from unionfs.union.union import Caller, Change
 _TIMEOUT = int(policy.TIMEOUT)
 SET_ID = stat.S_ISUID | stat.S_ISGID
 _KILL_SUIDGID = SetAttr.KILL_SUIDGID.value
+_OPEN_CACHED = abi.OPEN_OUT.pack(0, abi.OPEN_KEEP_CACHE, 0)
 Answer = bytes | Operation[bytes]
-Handler = Callable[["Answers", Request], Answer]
-UNANSWERED = (Opcode.FORGET, Opcode.BATCH_FORGET, Opcode.INTERRUPT)
-"""Requests to which nothing is replied, not even an error."""
 
 
 class Answers:
     """What is answered to the requests on one connection, by a union."""
 
-    def __init__(self, union: Union, ready: Callable[[], None], data_path: DataPath) -> None:
+    def __init__(self, union: Union, ready: Callable[[], None], data_path: DataPath, device: Device) -> None:
         self._union = union
         self._ready = ready
         self._data_path = data_path
         self._agreed = negotiation.NOTHING
         self._gathers_writes = False
+        self._passthrough = Passthrough(union, device)
+        self._changing = self._passthrough.changing
 
     def init(self, request: Request) -> bytes:
         """INIT: agree on what both sides can do; the mount answers from now on."""
         offered = codec.offer(request.body)
         self._agreed = negotiation.agree(
-            offered, acl=self._union.settings.acl, writeback=bool(self._data_path.writeback)
+            offered,
+            acl=self._union.settings.acl,
+            writeback=bool(self._data_path.writeback),
+            passthrough=self._passthrough.settle(offered.flags, self._data_path),
         )
         self._gathers_writes = self._agreed.gathers_writes
+        self._passthrough.is_on = self._agreed.passes_through
         self._ready()
         return negotiation.reply(offered, self._agreed, MAX_WRITE)
 
@@ -75,7 +81,17 @@ class Answers:
 
     def _lookup(self, nodeid: int, entry: bytes) -> bytes:
         shown = self._union.lookup(nodeid, entry)
-        return codec.absent_reply(_TIMEOUT) if shown is None else codec.entry_reply(shown, _TIMEOUT)
+        return codec.absent_reply(_TIMEOUT) if shown is None else self._entry(shown)
+
+    def _attr_timeout(self, number: int) -> int:
+        """Give how long attributes may be kept: not at all where they change without the daemon's knowledge."""
+        return 0 if number in self._changing else _TIMEOUT
+
+    def _entry(self, shown: Attributes) -> bytes:
+        return codec.entry_reply(shown, _TIMEOUT, self._attr_timeout(shown.ino))
+
+    def _attr(self, shown: Attributes) -> bytes:
+        return codec.attr_reply(shown, self._attr_timeout(shown.ino))
 
     def forget(self, request: Request) -> bytes:
         """FORGET."""
@@ -114,17 +130,31 @@ class Answers:
         shown = self._union.create(request.nodeid, entry, stat.S_IFLNK | 0o777, caller, target=target)
         return codec.entry_reply(shown, _TIMEOUT)
 
+    def create(self, request: Request) -> bytes:
+        """CREATE: answered, as OPEN is, only where content is passed through."""
+        if not self._passthrough.is_on:
+            return self.unknown(request)
+        flags, mode, umask, _ = abi.CREATE_IN.unpack_from(request.body)
+        entry = codec.name(request.body, abi.CREATE_IN.size)
+        mode = stat.S_IFREG | stat.S_IMODE(mode)
+        shown = self._union.create(request.nodeid, entry, mode, self._caller(request, umask))
+        return self._made_and_open(shown, flags)
+
+    def _made_and_open(self, shown: Attributes, flags: int) -> bytes:
+        opened = self._passthrough.note_open(shown.ino, flags) if self._passthrough.is_on else _OPEN_CACHED
+        return self._entry(shown) + opened
+
     def tmpfile(self, request: Request) -> bytes:
         """TMPFILE."""
-        _, mode, umask, _ = abi.CREATE_IN.unpack_from(request.body)
+        flags, mode, umask, _ = abi.CREATE_IN.unpack_from(request.body)
         shown = self._union.create_nameless(request.nodeid, mode, self._caller(request, umask))
-        return codec.entry_reply(shown, _TIMEOUT) + abi.OPEN_OUT.pack(0, abi.OPEN_KEEP_CACHE, 0)
+        return self._made_and_open(shown, flags)
 
     def link(self, request: Request) -> Operation[bytes]:
         """LINK."""
         (number,) = abi.LINK_IN.unpack_from(request.body)
         shown = yield from self._union.link(number, request.nodeid, codec.name(request.body, abi.LINK_IN.size))
-        return codec.entry_reply(shown, _TIMEOUT)
+        return self._entry(shown)
 
     def unlink(self, request: Request) -> Operation[bytes]:
         """UNLINK."""
@@ -154,12 +184,12 @@ class Answers:
 
     def getattr(self, request: Request) -> bytes:
         """GETATTR."""
-        return codec.attr_reply(self._union.getattr(request.nodeid), _TIMEOUT)
+        return self._attr(self._union.getattr(request.nodeid))
 
     def statx(self, request: Request) -> bytes:
         """STATX: asked instead of GETATTR by who wants to know the time of birth."""
         birth_ns = self._union.birth_time_ns(request.nodeid)
-        return codec.statx_reply(self._union.getattr(request.nodeid), birth_ns, _TIMEOUT)
+        return codec.statx_reply(self._union.getattr(request.nodeid), birth_ns, self._attr_timeout(request.nodeid))
 
     def setattr(self, request: Request) -> Operation[bytes]:
         """SETATTR."""
@@ -168,9 +198,12 @@ class Answers:
         valid, values = codec.set_attr(request.body, now_ns)
         if now_ns is None and "size" in values:
             values.setdefault("mtime_ns", self._union.getattr(request.nodeid).mtime_ns)
+        if not values and self._passthrough.passes(request.nodeid) and not self._keeps_set_id(request, request.nodeid):
+            # The kernel asks for nothing at all where it would take set-id bits away, and leaves them to the daemon.
+            return self._attr(self._union.take_set_id(request.nodeid))
         keeps = not valid & _KILL_SUIDGID
         shown = yield from self._union.setattr(request.nodeid, Change(**values), keep_set_id=keeps)
-        return codec.attr_reply(shown, _TIMEOUT)
+        return self._attr(shown)
 
     def readlink(self, request: Request) -> bytes:
         """READLINK."""
@@ -181,6 +214,19 @@ class Answers:
         return codec.statfs_reply(self._union.statfs(), policy.NAME_MAX)
 
     # Content.
+
+    def open(self, request: Request) -> bytes:
+        """OPEN: asked, and followed by RELEASE, only where content is passed through."""
+        if not self._passthrough.is_on or self._passthrough.has_ended():
+            return self.unknown(request)
+        flags, _ = abi.OPEN_IN.unpack_from(request.body)
+        return self._passthrough.note_open(request.nodeid, flags)
+
+    def release(self, request: Request) -> bytes:
+        """RELEASE."""
+        handle, _, _, _ = abi.RELEASE_IN.unpack_from(request.body)
+        self._passthrough.note_release(request.nodeid, handle)
+        return b""
 
     def read(self, request: Request) -> Operation[bytes]:
         """READ."""
@@ -274,9 +320,7 @@ class Answers:
                     self._union.spare_number(), listed.cookie, listed.kind, listed.name
                 )
             else:
-                record = codec.entry_reply(shown, _TIMEOUT) + codec.dirent(
-                    shown.ino, listed.cookie, shown.mode >> 12, listed.name
-                )
+                record = self._entry(shown) + codec.dirent(shown.ino, listed.cookie, shown.mode >> 12, listed.name)
             if len(answer) + len(record) > size:
                 if node is not None:
                     self._union.nodes.drop_if_unknown(node)
@@ -338,46 +382,3 @@ class Answers:
 def _after(operation: Operation[None], answer: Callable[[], bytes]) -> Operation[bytes]:
     yield from operation
     return answer()
-
-
-HANDLERS: Mapping[int, Handler] = {
-    Opcode.INIT: Answers.init,
-    Opcode.DESTROY: Answers.nothing,
-    Opcode.LOOKUP: Answers.lookup,
-    Opcode.FORGET: Answers.forget,
-    Opcode.BATCH_FORGET: Answers.batch_forget,
-    Opcode.INTERRUPT: Answers.nothing,
-    Opcode.GETATTR: Answers.getattr,
-    Opcode.STATX: Answers.statx,
-    Opcode.SETATTR: Answers.setattr,
-    Opcode.READLINK: Answers.readlink,
-    Opcode.SYMLINK: Answers.symlink,
-    Opcode.MKNOD: Answers.mknod,
-    Opcode.MKDIR: Answers.mkdir,
-    Opcode.UNLINK: Answers.unlink,
-    Opcode.RMDIR: Answers.rmdir,
-    Opcode.RENAME: Answers.rename,
-    Opcode.RENAME2: Answers.rename2,
-    Opcode.LINK: Answers.link,
-    Opcode.OPEN: Answers.unknown,
-    Opcode.OPENDIR: Answers.unknown,
-    Opcode.RELEASE: Answers.nothing,
-    Opcode.CREATE: Answers.unknown,
-    Opcode.TMPFILE: Answers.tmpfile,
-    Opcode.READ: Answers.read,
-    Opcode.WRITE: Answers.write,
-    Opcode.FLUSH: Answers.flush,
-    Opcode.FSYNC: Answers.fsync,
-    Opcode.FSYNCDIR: Answers.fsyncdir,
-    Opcode.FALLOCATE: Answers.fallocate,
-    Opcode.LSEEK: Answers.lseek,
-    Opcode.COPY_FILE_RANGE: Answers.copy_file_range,
-    Opcode.READDIR: Answers.readdir,
-    Opcode.READDIRPLUS: Answers.readdirplus,
-    Opcode.STATFS: Answers.statfs,
-    Opcode.GETXATTR: Answers.getxattr,
-    Opcode.LISTXATTR: Answers.listxattr,
-    Opcode.SETXATTR: Answers.setxattr,
-    Opcode.REMOVEXATTR: Answers.removexattr,
-    Opcode.IOCTL: Answers.ioctl,
-}

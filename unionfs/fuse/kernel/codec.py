@@ -87,7 +87,7 @@ def offer(body: memoryview) -> Offer:
     return Offer(major, minor, max_readahead, Init(low | high << 32))
 
 
-def init_reply(offered: Offer, flags: Init, *, max_write: int, page_size: int) -> bytes:
+def init_reply(offered: Offer, flags: Init, *, max_write: int, page_size: int, max_stack_depth: int = 0) -> bytes:
     """Agree to *flags*, messages of up to *max_write* bytes and what the kernel reads ahead."""
     pages = (max_write + page_size - 1) // page_size
     minor = min(offered.minor, abi.MINOR)
@@ -104,7 +104,7 @@ def init_reply(offered: Offer, flags: Init, *, max_write: int, page_size: int) -
         pages,
         0,
         flags >> 32,
-        0,
+        max_stack_depth,
     )
 
 
@@ -171,9 +171,10 @@ def _attr_fields(shown: Attributes) -> tuple[int, ...]:
     )  # fmt: skip
 
 
-def entry_reply(shown: Attributes, timeout: int) -> bytes:
-    """Answer with an inode, that may be kept for *timeout* seconds."""
-    return abi.ENTRY_OUT.pack(shown.ino, 0, timeout, timeout, 0, 0, *_attr_fields(shown))
+def entry_reply(shown: Attributes, timeout: int, attr_timeout: int | None = None) -> bytes:
+    """Answer with an inode, that may be kept for *timeout* seconds, and its attributes for *attr_timeout* if given."""
+    kept = timeout if attr_timeout is None else attr_timeout
+    return abi.ENTRY_OUT.pack(shown.ino, 0, timeout, kept, 0, 0, *_attr_fields(shown))
 
 
 def absent_reply(timeout: int) -> bytes:

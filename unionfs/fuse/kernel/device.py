@@ -4,10 +4,11 @@ Owns what the errors of the device mean. Waiting for a message is the session's 
 """
 
 import errno
+import fcntl
 import logging
 import os
 
-from unionfs.fuse.kernel import codec
+from unionfs.fuse.kernel import abi, codec
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +53,29 @@ class Device:
     def fail(self, unique: int, error: int) -> None:
         """Answer the request *unique* with an errno."""
         self._send(unique, codec.answer_header(unique, 0, error), b"")
+
+    def forget_attributes(self, number: int) -> None:
+        """Have the kernel ask for the attributes of the inode *number* when it needs them next."""
+        body = abi.NOTIFY_INVAL_INODE_OUT.pack(number, -1, 0)
+        header = abi.OUT_HEADER.pack(abi.OUT_HEADER.size + len(body), abi.NOTIFY_INVAL_INODE, 0)
+        self._send(0, header, body)
+
+    def open_backing(self, fd: int) -> int:
+        """Tell the kernel of a file that it may read and write by itself, and give the number that it has there.
+
+        Raises:
+            OSError: EPERM without CAP_SYS_ADMIN, ELOOP on a file system that is stacked itself, EMFILE and others.
+        """
+        number: int = fcntl.ioctl(self.fd, abi.BACKING_OPEN, bytearray(abi.BACKING_MAP.pack(fd, 0, 0)))
+        return number
+
+    def close_backing(self, number: int) -> None:
+        """Let the kernel forget the file *number* once nothing has it open.
+
+        Raises:
+            OSError: ENOENT where there is no such file.
+        """
+        fcntl.ioctl(self.fd, abi.BACKING_CLOSE, bytearray(abi.BACKING_ID.pack(number)))
 
     def _send(self, unique: int, header: bytes, body: bytes) -> None:
         try:

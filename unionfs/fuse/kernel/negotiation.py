@@ -22,6 +22,9 @@ _WANTED = (
     | Init.NO_EXPORT_SUPPORT | Init.HAS_IOCTL_DIR | Init.SETXATTR_EXT | Init.ALLOW_IDMAP
 )  # fmt: skip
 
+# Passing through makes the mount a stacked one, of the least depth there is, so that overlayfs can still lie above it.
+_STACK_DEPTH = 1
+
 
 class Agreement(NamedTuple):
     """What both sides do from now on."""
@@ -40,6 +43,11 @@ class Agreement(NamedTuple):
         return bool(self.flags & Init.WRITEBACK_CACHE)
 
     @property
+    def passes_through(self) -> bool:
+        """Whether the kernel asks with each open which file it may read and write by itself."""
+        return bool(self.flags & Init.PASSTHROUGH)
+
+    @property
     def writes_before_flush(self) -> bool:
         """Whether the kernel writes what a close finds dirty even where FLUSH has no answer."""
         return self.minor >= abi.WRITES_BEFORE_FLUSH
@@ -53,8 +61,10 @@ class Agreement(NamedTuple):
 NOTHING = Agreement(0, Init(0))
 
 
-def agree(offered: Offer, *, acl: bool, writeback: bool) -> Agreement:
-    """Agree to what is *offered* and wanted; with *acl*, access lists are kept, with *writeback* writes are gathered.
+def agree(offered: Offer, *, acl: bool, writeback: bool, passthrough: bool) -> Agreement:
+    """Agree to what is *offered* and wanted.
+
+    With *acl* access lists are kept, with *writeback* writes are gathered, with *passthrough* content may pass through.
 
     Raises:
         OSError: EPROTO where the kernel's protocol is too old, or another one.
@@ -62,11 +72,17 @@ def agree(offered: Offer, *, acl: bool, writeback: bool) -> Agreement:
     if offered.major != abi.MAJOR or offered.minor < abi.OLDEST_MINOR:
         raise OSError(errno.EPROTO, f"the kernel speaks FUSE {offered.major}.{offered.minor}")
     wanted = _WANTED
-    for flag, asked in ((Init.POSIX_ACL, acl), (Init.WRITEBACK_CACHE, writeback)):
+    for flag, asked in ((Init.POSIX_ACL, acl), (Init.WRITEBACK_CACHE, writeback), (Init.PASSTHROUGH, passthrough)):
         wanted |= flag if asked else Init(0)
     return Agreement(min(offered.minor, abi.MINOR), offered.flags & wanted)
 
 
 def reply(offered: Offer, agreement: Agreement, max_write: int) -> bytes:
     """Tell the kernel; messages carry up to *max_write* bytes of content."""
-    return codec.init_reply(offered, agreement.flags, max_write=max_write, page_size=os.sysconf("SC_PAGESIZE"))
+    return codec.init_reply(
+        offered,
+        agreement.flags,
+        max_write=max_write,
+        page_size=os.sysconf("SC_PAGESIZE"),
+        max_stack_depth=_STACK_DEPTH if agreement.flags & Init.PASSTHROUGH else 0,
+    )

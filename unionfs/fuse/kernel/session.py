@@ -16,12 +16,13 @@ from unionfs.fuse import policy
 from unionfs.fuse.data_path import DataPath
 from unionfs.fuse.kernel import codec
 from unionfs.fuse.kernel.abi import Opcode
-from unionfs.fuse.kernel.answers import HANDLERS, UNANSWERED, Answers
+from unionfs.fuse.kernel.answers import Answers
 from unionfs.fuse.kernel.codec import ProtocolError, Request
 from unionfs.fuse.kernel.device import Device
+from unionfs.fuse.kernel.handlers import HANDLERS, UNANSWERED
 from unionfs.fuse.kernel.workers import Done, Workers
-from unionfs.fuse.wakefulness import Wakefulness
 from unionfs.fuse.placement import Placement
+from unionfs.fuse.wakefulness import Wakefulness
 from unionfs.union import Union
 from unionfs.union.step import Gate, Last, Operation, Step
 
@@ -34,7 +35,7 @@ class Session:
     def __init__(self, union: Union, device_fd: int, ready: Callable[[], None], data_path: DataPath) -> None:
         self.device = Device(device_fd)
         self._union = union
-        self._answers = Answers(union, ready, data_path)
+        self._answers = Answers(union, ready, data_path, self.device)
         self._placement = Placement()
         self._workers = Workers(self._placement.release)
         self._poll = select.poll()

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,27 @@ def test_a_file_system_without_flags_of_rename_has_prefixed_whiteouts(
     assert not found.noreplace
     assert found.whiteouts is WhiteoutForm.PREFIX
     assert os.listdir(work.path()) == []
+
+
+def test_fuse_overlayfs_takes_whiteouts_in_attribute_form_alone(tmp_path: Path) -> None:
+    """It answers a device 0:0 with ENOENT, and a ``.wh.`` name with EINVAL."""
+    place = Path(os.path.realpath(tmp_path)) / "merged"
+    for name in ("lower", "upper", "work", "merged"):
+        (tmp_path / name).mkdir()
+    options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    subprocess.run(["fuse-overlayfs", "-o", options, place], check=True, capture_output=True)
+    try:
+        fd = os.open(place, os.O_PATH | os.O_DIRECTORY)
+        try:
+            root = Directory(Tree(Descriptors(MINIMUM), 0, position=-1, confined=False), None, b"", fd)
+            found = probe(root, user_namespace=False, prefix_whiteouts=False)
+        finally:
+            os.close(fd)
+        assert found.whiteouts is WhiteoutForm.ATTRIBUTE
+        assert found.devices
+        assert os.listdir(place) == []
+    finally:
+        assert unmount_or_detach(place)
 
 
 def test_a_full_file_system_is_an_error_and_no_ability(tmp_path: Path) -> None:

@@ -122,9 +122,12 @@ def _can_avoid_replacing(fd: int, name: bytes, other: bytes) -> bool:
 
 def _can_make(fd: int, name: bytes, device: int) -> bool:
     _unlink_if_there(fd, name)
-    if not _works(lambda: os.mknod(name, stat.S_IFCHR, device, dir_fd=fd)):
-        return False
-    os.unlink(name, dir_fd=fd)
+    try:
+        if not _works(lambda: os.mknod(name, stat.S_IFCHR, device, dir_fd=fd)):
+            return False
+        os.unlink(name, dir_fd=fd)
+    except FileNotFoundError:
+        return False  # fuse-overlayfs says so of a device 0:0, which is a whiteout to it
     return True
 
 

@@ -111,10 +111,11 @@ class LayerDirectory:
         Raises:
             OSError: writing failed; those that have their names are complete.
         """
-        sync_file_system(self.fd)
-        for name in names:
-            os.rename(name + b"/" + ROOT, name, src_dir_fd=self._staging, dst_dir_fd=self.fd)
-        os.fsync(self.fd)
+        with self._naming(b""):
+            sync_file_system(self.fd)
+            for name in names:
+                os.rename(name + b"/" + ROOT, name, src_dir_fd=self._staging, dst_dir_fd=self.fd)
+            os.fsync(self.fd)
 
     def _sweep(self) -> None:
         with self._naming(_STAGING), suppress(FileNotFoundError):
@@ -122,11 +123,11 @@ class LayerDirectory:
 
     @contextmanager
     def _naming(self, name: bytes) -> Iterator[None]:
-        """Let an error name *name* in the directory by its whole path, whatever beneath it the error is about."""
+        """Let an error name *name* in the directory, or the directory itself, by its whole path."""
         try:
             yield
         except OSError as error:
-            error.filename = os.path.join(os.fsencode(self.path), name)
+            error.filename, error.filename2 = os.path.join(os.fsencode(self.path), name), None
             raise
 
     def close(self) -> None:

@@ -239,6 +239,9 @@ def test_target_in_use_keeps_its_mode_with_a_warning(tmp_path: Path) -> None:
     (warning,) = unpack(source, target).warnings
     assert warning.startswith(f"{target}: others may enter this directory (its mode is 0755)")
     assert stat.S_IMODE(os.stat(target).st_mode) == 0o755
+    target.chmod(0o1777)
+    (warning,) = unpack(source, target).warnings
+    assert warning.startswith(f"{target}: others may write to this directory (its mode is 1777)")
     target.chmod(0o700)
     assert unpack(source, target).warnings == ()
 

@@ -70,9 +70,12 @@ class LayerDirectory:
         if os.listdir(self.fd) == [os.fsdecode(_LOCK)] and found.st_uid == os.geteuid():
             os.fchmod(self.fd, 0o700)
             return
+        may, danger = "enter", "layers can hold set-id programs"
+        if found.st_mode & 0o022:
+            may, danger = "write to", "what is taken for a layer may be theirs"
         self.warnings.append(
-            f"{self.path}: others may enter this directory (its mode is {stat.S_IMODE(found.st_mode):04o}), "
-            "and layers can hold set-id programs; chmod 0700 keeps them out"
+            f"{self.path}: others may {may} this directory (its mode is {stat.S_IMODE(found.st_mode):04o}), "
+            f"and {danger}; chmod 0700 keeps them out"
         )
 
     def has(self, name: bytes) -> bool:

@@ -95,6 +95,8 @@ class Somebody:
     who: str
     directory: Path
     holder: int | None = None
+    transport: str = "auto"
+    """As ``--transport`` calls it."""
     mounts: "list[Daemon]" = field(default_factory=list)
 
     def do(self, function: Callable[[], Result], *, who: str = "") -> Result:
@@ -124,7 +126,7 @@ class Somebody:
         log = self.directory / "log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                self.command("mount", "-f", "-o", options, "merged"),
+                self.command("mount", "-f", "--transport", self.transport, "-o", options, "merged"),
                 cwd=self.directory, env=_environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
         daemon = Daemon(self, process, log)

@@ -14,10 +14,17 @@ def _root_becomes_others() -> None:
         pytest.skip("only root can become another user, and make the layers of others")
 
 
+@pytest.fixture(params=["kernel", "pyfuse3"])
+def transport(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
 @pytest.fixture
-def user() -> Iterator[Somebody]:
+def user(transport: str) -> Iterator[Somebody]:
     """Give a user without rights, who mounts through fusermount3."""
     with ordinary_user() as somebody:
+        somebody.transport = transport
         yield somebody
 
 
@@ -29,14 +36,16 @@ def user_with_guests() -> Iterator[Somebody]:
 
 
 @pytest.fixture
-def alone() -> Iterator[Somebody]:
+def alone(transport: str) -> Iterator[Somebody]:
     """Give root of a user namespace that has no other id, as ``unshare --map-root-user`` makes it."""
     with user_namespace() as somebody:
+        somebody.transport = transport
         yield somebody
 
 
 @pytest.fixture
-def mapped() -> Iterator[Somebody]:
+def mapped(transport: str) -> Iterator[Somebody]:
     """Give root of a user namespace with 1000 ids more."""
     with user_namespace(subordinate=1000) as somebody:
+        somebody.transport = transport
         yield somebody

@@ -221,6 +221,7 @@ def test_marks_are_those_that_a_namespace_may_write(alone: Somebody) -> None:
     assert whiteout.st_rdev == 0
 
 
+@pytest.mark.usefixtures("transport")
 @pytest.mark.parametrize("kind", ["alone", "mapped"])
 def test_an_upper_of_a_namespace_is_flattened_there_and_shown_by_overlayfs(
     kind: str, request: pytest.FixtureRequest

@@ -36,7 +36,11 @@ def main(words: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
-    return run_enclosed(lambda room: _run(given, workloads, candidates, room))
+    try:
+        return run_enclosed(lambda room: _run(given, workloads, candidates, room))
+    except OSError as error:
+        _tell(f"no namespaces of its own: {error}")
+        return 1
 
 
 def _run(given: argparse.Namespace, workloads: Sequence[Workload], candidates: Sequence[Candidate], room: Path) -> int:

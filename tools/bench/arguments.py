@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="a further candidate: 'unionfs mount' with these arguments; may be repeated",
     )
-    made.add_argument("--repetitions", metavar="N", type=int, help="after one to warm up (default 5, quick 1)")
+    made.add_argument("--repetitions", metavar="N", type=_positive, help="after one to warm up (default 5, quick 1)")
     made.add_argument("--quick", action="store_true", help="small layers and workloads: shows that all works")
     made.add_argument(
         "--inputs",
@@ -35,6 +35,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--json", metavar="FILE", type=Path, help="write all figures")
     made.add_argument("--list", action="store_true", help="list the workloads")
     return made
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a number from 1 on")
+    return int(text)
 
 
 def chosen_workloads(pattern: str | None) -> list[Workload]:

@@ -28,6 +28,7 @@ def _figure(outcome: Outcome, base: float | None) -> Figure:
         workload_seconds=statistics.median(sample.workload_seconds for sample in outcome.samples),
         daemon_seconds=statistics.median(sample.daemon_seconds for sample in outcome.samples),
         peak_memory=outcome.peak_memory,
+        disturbed=sum(sample.disturbed for sample in outcome.samples),
         samples=tuple(seconds),
     )
 

@@ -110,9 +110,20 @@ def _remarks(result: Result) -> str:
     lines += [f"{workload}: **not measured**: {reason}" for workload, reason in result.left_out.items()]
     for row in result.rows:
         lines += [f"{row.workload}: {name} **failed**: {reason}" for name, reason in row.failures.items()]
+    lines += _disturbed(result)
     lines.append(
         f"{on['date']}, Linux {on['kernel']}, {on['processors']} x {on['processor']}, {on['memory_mib']} MiB,"
         f" load average {on['load_average']}, commit {on['commit']};"
         f" up to {result.repetitions} {count} after one to warm up" + (", quick" if result.quick else "")
     )
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _disturbed(result: Result) -> list[str]:
+    counts = {
+        f"{row.workload} ({name} {figure.disturbed} of {len(figure.samples)})": figure.disturbed
+        for row in result.rows
+        for name, figure in row.figures.items()
+    }
+    disturbed = [where for where, count in counts.items() if count]
+    return [f"another program had the caches dropped during: {', '.join(disturbed)}"] if disturbed else []

@@ -16,7 +16,8 @@ from tools.bench.workload import Group
 class Figure:
     """A candidate's figures for one workload: seconds, and their ratios to the baseline's median.
 
-    Besides, the medians of the processor time of the workload and of the daemon, and the daemon's peak memory in KiB.
+    Besides, the medians of the processor time of the workload and of the daemon, and the daemon's peak memory in KiB;
+    and how many of the samples were taken though another program had the kernel's caches dropped.
     There are no ratios where the baseline failed.
     """
 
@@ -27,6 +28,7 @@ class Figure:
     workload_seconds: float
     daemon_seconds: float
     peak_memory: int
+    disturbed: int
     samples: tuple[float, ...]
 
 

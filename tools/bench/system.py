@@ -65,6 +65,12 @@ def processes() -> set[int]:
     return {int(name) for name in os.listdir("/proc") if name.isdecimal()} - {os.getpid()}
 
 
+def times_dropped() -> tuple[str, ...]:
+    """Give what the kernel counts of dropping caches, which changes whenever any program has it done."""
+    lines = Path("/proc/vmstat").read_text().splitlines()
+    return tuple(line for line in lines if line.startswith("drop_"))
+
+
 def drop_caches() -> None:
     """Write out what is dirty, and let the kernel forget all content, names and inodes that it can."""
     os.sync()

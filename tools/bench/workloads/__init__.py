@@ -5,9 +5,10 @@ from tools.bench.workloads import content, databases, files, names, reading, sta
 
 ALL: tuple[Workload, ...] = (
     *starting.WORKLOADS,
-    *reading.WORKLOADS,
+    *reading.WARM,
     *files.WORKLOADS,
     *content.WORKLOADS,
     *databases.WORKLOADS,
     *names.WORKLOADS,
+    *reading.COLD,
 )

@@ -119,10 +119,6 @@ def _workload(task: _Task, *, writable: bool, cold: bool) -> Workload:
     )
 
 
-WORKLOADS = tuple(
-    _workload(task, writable=writable, cold=cold)
-    for cold in (False, True)
-    for writable in (False, True)
-    for task in _TASKS
-    if task.cold or not cold
-)
+_STATES = (False, True)
+WARM = tuple(_workload(task, writable=writable, cold=False) for writable in _STATES for task in _TASKS)
+COLD = tuple(_workload(task, writable=writable, cold=True) for writable in _STATES for task in _TASKS if task.cold)

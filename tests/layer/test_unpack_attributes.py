@@ -81,8 +81,12 @@ def test_modes_are_exact_under_any_umask(root: Unpacker, mask: int) -> None:
     assert stat.S_IMODE(os.lstat(top).st_mode) == 0o755
 
 
-def test_set_id_bits_and_capabilities_survive_the_change_of_owner(root: Unpacker) -> None:
-    capability = bytes.fromhex("0100000200200000000000000000000000000000")
+@pytest.mark.parametrize(
+    "capability",
+    [bytes.fromhex("0100000200200000" + "00" * 12), bytes.fromhex("0100000300200000" + "00" * 12 + "a0860100")],
+    ids=["version 2", "version 3, of a user namespace"],
+)
+def test_set_id_bits_and_capabilities_survive_the_change_of_owner(root: Unpacker, capability: bytes) -> None:
     layer = archive(file(b"ping", b"#!", mode=0o6755, uid=5, gid=6, xattrs={b"security.capability": capability}))
     path = root.unpack(layer).top / "ping"
     assert looks(path)[:3] == (0o6755, 5, 6)

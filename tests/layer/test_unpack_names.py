@@ -46,8 +46,13 @@ def test_name_that_leads_above_the_root_is_refused(anyone: Unpacker, name: bytes
     assert anyone.refusal(archive(file(name))) == f"{name.decode()}: the name leads above the root of the layer"
 
 
-@pytest.mark.parametrize("name", [b"", b".", b"/", b"./"])
-@pytest.mark.parametrize("kind", [b"1", b"2", b"3", b"6"])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *((name, kind) for name in (b"", b".", b"/", b"./") for kind in (b"1", b"2", b"3", b"6")),
+        *((name, b"0") for name in (b"", b".", b"a/..")),  # with a slash at its end a file's name is a directory's
+    ],
+)
 def test_root_stays_a_directory(anyone: Unpacker, name: bytes, kind: bytes) -> None:
     text = anyone.refusal(archive(raw_header(name, kind, linkname=b"/tmp")))
     assert text == f"'{name.decode()}': refusing to change the type of the layer's root directory"

@@ -18,6 +18,7 @@ test: lint ## all checks: style, types and tests (PYTEST_ARGS chooses tests)
 soak: ## what takes long: every kill in every form, more of the random tests
 	@tools/setup.sh test
 	UNIONFS_SOAK=1 $(VENV)/pytest tests/crash tests/safety --timeout=7200 $(PYTEST_ARGS)
+	POSIX_VARIANTS=1 $(VENV)/pytest tests/posix -k 'writeback or passthrough' $(PYTEST_ARGS)
 
 bench: ## compare with overlayfs and others (BENCH_ARGS='--only untar', FUSE_OVERLAYFS=PATH; docs/performance.md)
 	@tools/setup.sh bench

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.mounts import mount, unmount_or_detach
+from unionfs.layer import directory
 
 
 @pytest.fixture
@@ -19,3 +20,9 @@ def memory(tmp_path: Path) -> Iterator[Path]:
         yield place
     finally:
         unmount_or_detach(place)
+
+
+@pytest.fixture
+def nothing_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the content of every file be copied in a step of its own, as that of long files is."""
+    monkeypatch.setattr(directory, "SHORT", -1)

@@ -14,6 +14,7 @@ from unionfs.linux.rename import RENAME_EXCHANGE
 from unionfs.union.step import run
 from unionfs.union.union import Change, Settings
 
+pytestmark = pytest.mark.usefixtures("nothing_at_hand")
 CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")
 """``cap_net_raw=ep``, as security.capability holds it."""
 

@@ -39,6 +39,7 @@ def in_the_upper(kernel: Kernel) -> None:
         run(kernel.union.open(kernel.number(name), os.O_RDWR))
 
 
+LONG = 1 << 20
 PLACES = [in_the_lower, metadata_alone, in_the_upper]
 
 
@@ -115,10 +116,21 @@ def test_set_id_bits_go_with_what_changes_the_content(stack: Stack, *, keep: boo
 def test_files_may_lose_their_names_while_a_range_is_copied(stack: Stack) -> None:
     with stack.opened() as kernel:
         source, target = kernel.number("f"), kernel.create("target").ino
-        copying = UnderWay(kernel.union.copy_range(source, 0, target, 0, 100, keep_set_id=True))
+        copying = UnderWay(kernel.union.copy_range(source, 0, target, 0, LONG, keep_set_id=True))
         assert not copying.waits()
         kernel.unlink("f")
         kernel.unlink("target")
         kernel.union.files.close()
-        assert copying.finish() == 100
-        assert kernel.read_number(target) == CONTENT[:100]
+        assert copying.finish() == len(CONTENT)
+        assert kernel.read_number(target) == CONTENT
+
+
+def test_only_what_is_short_and_in_memory_is_copied_at_once(stack: Stack) -> None:
+    with stack.opened() as kernel:
+        source, target = kernel.number("f"), kernel.create("target").ino
+        kernel.read("f")
+
+        for length, at_once in ((100, True), (LONG, False)):
+            copying = UnderWay(kernel.union.copy_range(source, 0, target, 0, length, keep_set_id=True))
+            assert copying.done == at_once
+            assert copying.finish() == min(length, len(CONTENT))

@@ -19,6 +19,8 @@ from unionfs.union.step import Operation, run
 from unionfs.union.table import ROOT
 from unionfs.union.union import Change
 
+pytestmark = pytest.mark.usefixtures("nothing_at_hand")
+
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Stack:

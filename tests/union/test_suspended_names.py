@@ -13,6 +13,8 @@ from unionfs.linux.rename import RENAME_EXCHANGE
 from unionfs.union.table import ROOT
 from unionfs.union.union import Settings
 
+pytestmark = pytest.mark.usefixtures("nothing_at_hand")
+
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Stack:

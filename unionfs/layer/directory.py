@@ -20,6 +20,8 @@ from unionfs.linux.birth import birth_time_ns
 from unionfs.linux.resolve import openat2
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# As much as is copied while a step is handed to another thread, in bytes.
+SHORT = 128 << 10
 SELF = b"."
 
 
@@ -28,20 +30,36 @@ class Tree:
 
     ``position`` is the layer's place in the stack, 0 for the one on top of the lowers; ``device`` the number of its
     file system. ``confined`` says that submounts are out of reach (a private clone of the mount), so that opening a
-    component needs no further rule. ``holds_prefixes``: a ``.wh.`` file was seen in it. ``pace``: how quickly its
-    directories were read.
+    component needs no further rule. ``in_memory``: its file system has no device that is waited
+    for. ``holds_prefixes``: a ``.wh.`` file was seen in it. ``pace``: how quickly its directories were read.
     """
 
-    __slots__ = ("confined", "descriptors", "device", "holds_prefixes", "pace", "position", "reads_without_waiting")
+    __slots__ = (
+        "confined", "descriptors", "device", "holds_prefixes", "in_memory", "pace", "position", "reads_without_waiting",
+    )  # fmt: skip
 
-    def __init__(self, descriptors: Descriptors, device: int, *, position: int, confined: bool) -> None:
+    def __init__(
+        self, descriptors: Descriptors, device: int, *, position: int, confined: bool, in_memory: bool = False
+    ) -> None:
         self.descriptors = descriptors
         self.device = device
         self.position = position
         self.confined = confined
         self.holds_prefixes = False
-        self.reads_without_waiting = True
+        self.in_memory = in_memory
+        self.reads_without_waiting = not in_memory
         self.pace = Pace()
+
+    def is_at_hand(self, fd: int, start: int, length: int) -> bool:
+        """Tell whether a range of the file *fd* is short and in memory, so that it can be copied without waiting."""
+        if length > SHORT or not self.reads_without_waiting:
+            return length <= SHORT and self.in_memory
+        try:
+            return os.preadv(fd, [bytearray(length)], start, os.RWF_NOWAIT) == length
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EOPNOTSUPP):
+                raise
+            return False
 
     def open_component(self, directory_fd: int, name: bytes) -> int:
         """Open the directory *name* in *directory_fd* as a place to start from.

@@ -10,6 +10,7 @@ import os
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.directory import Directory, Tree
 from unionfs.linux import mounts
+from unionfs.linux.files import is_in_memory
 
 _NOT_ALLOWED = (errno.EPERM, errno.EINVAL, errno.ENOSYS)
 
@@ -55,9 +56,10 @@ def open_lower(path: bytes, position: int, descriptors: Descriptors) -> Director
     fd, confined = clone_or_same(open_directory(path), read_only=True)
     try:
         with os.scandir(b"/proc/self/fd/%d" % fd):
-            device = os.fstat(fd).st_dev
+            device, in_memory = os.fstat(fd).st_dev, is_in_memory(fd)
     except OSError as error:
         os.close(fd)
         error.filename = path
         raise
-    return Directory(Tree(descriptors, device, position=position, confined=confined), None, b"", fd)
+    tree = Tree(descriptors, device, position=position, confined=confined, in_memory=in_memory)
+    return Directory(tree, None, b"", fd)

@@ -20,7 +20,7 @@ from unionfs.layer.kept import restore_all
 from unionfs.layer.lower import clone_or_same, open_directory
 from unionfs.layer.upper import Upper
 from unionfs.layer.workdir import Workdir, WorkdirError
-from unionfs.linux.files import descriptor_path, reopen, sync_file_system
+from unionfs.linux.files import descriptor_path, is_in_memory, reopen, sync_file_system
 from unionfs.linux.locks import flock_holder
 from unionfs.linux.mounts import mount_of
 from unionfs.linux.resolve import openat2
@@ -91,7 +91,8 @@ def open_upper(upper: bytes, workdir: bytes, descriptors: Descriptors, options: 
             for fd, path in ((upper_fd, upper), (work_fd, workdir))
         ]
         (root_fd, work_root_fd), confined = _confine(upper_fd, work_fd)
-        tree = Tree(descriptors, os.fstat(root_fd).st_dev, position=-1, confined=confined)
+        device, in_memory = os.fstat(root_fd).st_dev, is_in_memory(root_fd)
+        tree = Tree(descriptors, device, position=-1, confined=confined, in_memory=in_memory)
         root = Directory(tree, None, b"", _closed_with(kept, root_fd))
         work = Workdir(Directory(tree, None, b"", _closed_with(kept, work_root_fd)))
         _check_mount(root_fd, work_root_fd)

@@ -15,7 +15,7 @@ from unionfs.layer.directory import SELF, Directory
 from unionfs.layer.metadata import set_permissions, without_set_id
 from unionfs.layer.upper import Upper
 from unionfs.linux.files import allocate
-from unionfs.union.copy_up import CopyUp
+from unionfs.union.copy_up import CopyUp, content_of
 from unionfs.union.inode import DirectoryInode, Inode, Place
 from unionfs.union.nodes import Nodes
 from unionfs.union.open_files import OpenFile
@@ -42,9 +42,7 @@ class Content:
         opened = self._nodes.files.get(node.number)
         if opened is not None:
             return opened
-        place = node.content if node.is_metacopy else node.place
-        if place is None:
-            raise OSError(errno.EIO, "the content of this file is missing in the layers beneath")
+        place = content_of(node)
         return self._open(node, place.directory, place.name, os.O_RDONLY)
 
     def writable(self, node: Inode) -> OpenFile:
@@ -123,9 +121,7 @@ class Content:
         answer is the end of the file.
         """
         opened = self.readable(node)
-        place = node.content if node.is_metacopy else node.place
-        assert place is not None
-        tree = place.directory.tree
+        tree = content_of(node).directory.tree
         if not tree.reads_without_waiting:
             return os.pread(opened.fd, size, offset)
         piece = bytearray(size)
@@ -206,6 +202,8 @@ class Content:
         written, read = self.writable(target), self.readable(source)
         if not keep_set_id:
             self.clear_set_id(target, written.fd)
+        if content_of(source).directory.tree.is_at_hand(read.fd, start, length):
+            return os.copy_file_range(read.fd, written.fd, length, start, offset)
         with written.held() as target_fd, read.held() as source_fd:
             copied: int = yield functools.partial(os.copy_file_range, source_fd, target_fd, length, start, offset)
         return copied

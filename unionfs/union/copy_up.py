@@ -126,12 +126,17 @@ class CopyUp:
             self._become_upper(node, place, content=content)
 
     def _copy(self, node: Inode, target_place: Place, shown: Attributes, size: int) -> Operation[None]:
-        """Copy the content to *target_place*, in one blocking step."""
-        source = self._open_content(node)
+        """Copy the content to *target_place*, in one blocking step unless it is at hand."""
+        place = content_of(node)
+        source = place.directory.open(place.name, os.O_RDONLY)
         try:
             target = target_place.directory.open(target_place.name, os.O_WRONLY)
             try:
-                yield functools.partial(_copy_with_times, source, target, shown, size)
+                copying = functools.partial(_copy_with_times, source, target, shown, size)
+                if place.directory.tree.is_at_hand(source, 0, size):
+                    copying()
+                else:
+                    yield copying
             finally:
                 os.close(target)
         finally:
@@ -145,13 +150,6 @@ class CopyUp:
                 yield functools.partial(os.fsync, fd)
             finally:
                 os.close(fd)
-
-    @staticmethod
-    def _open_content(node: Inode) -> int:
-        place = node.content if node.is_metacopy else node.place
-        if place is None:
-            raise OSError(errno.EIO, "the content of this file is missing in the layers beneath")
-        return place.directory.open(place.name, os.O_RDONLY)
 
     def _finish(self, node: Inode, staged: bytes, shown: Attributes, *, content: bool) -> None:
         """Give the staged file attributes, marks and times. Its size comes first: setting it clears capabilities."""
@@ -288,6 +286,18 @@ def _give_back(place: Place, capabilities: bytes | None) -> None:
     """Set the capabilities again that writing cleared, since it wasn't the user who wrote."""
     if capabilities is not None:
         xattrs.set_(place.directory.path(place.name), _CAPABILITIES, capabilities)
+
+
+def content_of(node: Inode) -> Place:
+    """Give where the content of *node* is.
+
+    Raises:
+        OSError: EIO where the layers beneath lack it.
+    """
+    place = node.content if node.is_metacopy else node.place
+    if place is None:
+        raise OSError(errno.EIO, "the content of this file is missing in the layers beneath")
+    return place
 
 
 def _copy_with_times(source: int, target: int, shown: Attributes, size: int) -> None:

@@ -74,7 +74,8 @@ class _Writers:
     """What changes the upper; a read-only mount has none."""
 
     def __init__(self, nodes: Nodes, upper: Upper, settings: Settings) -> None:
-        self.copy_up = CopyUp(nodes, upper, metacopy=settings.metacopy, volatile=settings.volatile)
+        volatile = settings.volatile or upper.root.tree.in_memory
+        self.copy_up = CopyUp(nodes, upper, metacopy=settings.metacopy, volatile=volatile)
         self.creation = Creation(nodes, upper, self.copy_up)
         self.removal = Removal(nodes, upper, self.copy_up)
         self.renaming = Renaming(nodes, upper, self.copy_up, self.removal, redirect=settings.redirect)
@@ -90,7 +91,8 @@ class Union:
         self._loading = Loading(self.nodes)
         self._writers = None if upper is None else _Writers(self.nodes, upper, settings)
         copy_up = None if self._writers is None else self._writers.copy_up
-        self._content = Content(self.nodes, upper, copy_up, volatile=settings.volatile)
+        volatile = settings.volatile or (upper is not None and upper.root.tree.in_memory)
+        self._content = Content(self.nodes, upper, copy_up, volatile=volatile)
         self._changes = Changes(self.nodes, upper, copy_up, self._content, acl_enabled=settings.acl)
         self._flags = InodeFlags(self._content, copy_up)
 

@@ -86,14 +86,14 @@ def effective_capabilities(pid: int | None = None) -> int:
 def has_capability(name: str, pid: int | None = None) -> bool:
     """Tell whether *pid*, or this process, holds the capability *name* in this process's user namespace.
 
-    A process that is gone holds none. One of a namespace within, which may hold all of them there, is told by the ids
-    that exist there: who may not trace a process isn't told its namespace.
+    A process that is gone, or hidden, holds none. One of a namespace within, which may hold all of them there, is told
+    by the ids that exist there: who may not trace a process isn't told its namespace.
     """
     try:
         if not effective_capabilities(pid) >> CAPABILITIES[name] & 1:
             return False
         return pid is None or _uid_map(pid) == _uid_map("self")
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return False
 
 

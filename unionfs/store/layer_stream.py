@@ -19,18 +19,15 @@ class CancelledError(Exception):
 
 
 class _Metered:
-    """A stream that reports how much of it was read, and ends with an error when it is cancelled."""
+    """A stream that reports how much of it was read."""
 
-    def __init__(self, stream: Stream, report: Callable[[int], None], cancelled: threading.Event) -> None:
+    def __init__(self, stream: Stream, report: Callable[[int], None]) -> None:
         self._stream = stream
         self._report = report
-        self._cancelled = cancelled
         self._done = 0
 
     def read(self, size: int, /) -> bytes:
         """Read from the stream."""
-        if self._cancelled.is_set():
-            raise CancelledError
         piece = self._stream.read(size)
         self._done += len(piece)
         self._report(self._done)
@@ -47,15 +44,19 @@ class LayerStream:
     def __init__(self, layer: Layer, limit: int, report: Report, cancelled: threading.Event) -> None:
         self._blob = layer.open()
         size = self._blob.size
-        blob: Stream = _Metered(self._blob, lambda done: report(done, size), cancelled)
+        blob: Stream = _Metered(self._blob, lambda done: report(done, size))
         self._verified_blob: VerifyingReader | None = None
         if layer.descriptor is not None:
             descriptor = layer.descriptor
             blob = self._verified_blob = VerifyingReader(blob, descriptor.digest, descriptor.size, "its blob")
+        self._cancelled = cancelled
         self._tar = VerifyingReader(decompress(blob, limit), layer.diff_id, None, "its content")
 
     def read(self, size: int, /) -> bytes:
         """Read from the uncompressed stream."""
+        # Not where the blob is read: a few bytes of it can be gigabytes here.
+        if self._cancelled.is_set():
+            raise CancelledError
         return self._tar.read(size)
 
     def verify(self) -> None:

@@ -173,7 +173,7 @@ def _format(files: Files, limits: Limits) -> _Format:
         return DockerArchive(files, limits)
     lacking = " and no ".join(part for part in (layout_names.MARKER, layout_names.INDEX) if part not in top)
     tried = _not_docker(top) if isinstance(files, Members) else ""
-    hint = '; it looks like a root file system, which "import" takes' if len(top & _ROOTFS) > 1 else ""
+    hint = "; it looks like a root file system, which in a directory is a layer itself" if len(top & _ROOTFS) > 1 else ""
     raise ArchiveError(f"{_NO_MATCH}: {tried}oci-archive, oci: it has no {lacking}{hint}")
 
 

@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.posix.processes import NOBODY
-from tests.posix.syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE, renameat2
+from tests.posix.syscalls import (
+    FALLOC_KEEP_SIZE,
+    FALLOC_PUNCH_HOLE,
+    RENAME_EXCHANGE,
+    RENAME_NOREPLACE,
+    fallocate,
+    link_following,
+    renameat2,
+)
 
 HANDLES = 2
 """How many files an actor holds open at most."""
@@ -40,7 +48,7 @@ class Actor:
         """Carry the operation out and return its outcome."""
         try:
             with _effective_user(nobody=operation.as_nobody):
-                return KINDS[operation.kind].run(self, operation)
+                return ALL_KINDS[operation.kind].run(self, operation)
         except OSError as error:
             if operation.kind == "rename" and error.errno == errno.ENOTEMPTY:
                 # With RENAME_WHITEOUT, ext4 changes the directory's time though the rename fails.
@@ -154,6 +162,48 @@ def _let_go(actor: Actor, operation: Operation) -> None:
     actor.handles = {slot: other for slot, other in actor.handles.items() if other != descriptor}
 
 
+def _allocate(actor: Actor, operation: Operation, mode: int) -> None:
+    descriptor = _open(actor, operation, os.O_RDWR)
+    try:
+        fallocate(descriptor, mode, operation.number * 300, 5000)
+    finally:
+        os.close(descriptor)
+
+
+def _copy_range(actor: Actor, operation: Operation) -> int:
+    source = _open(actor, operation, os.O_RDONLY)
+    try:
+        target = os.open(actor.root / operation.other, os.O_RDWR | os.O_NONBLOCK)
+        try:
+            return os.copy_file_range(source, target, 1000, operation.number * 20, operation.number * 30)
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)
+
+
+def _make_nameless(actor: Actor, operation: Operation) -> None:
+    """Make a file without a name beside the path, and give it the other."""
+    directory = (actor.root / operation.path).parent
+    descriptor = os.open(directory, os.O_TMPFILE | os.O_RDWR, MODES[operation.number % len(MODES)] & 0o777)
+    try:
+        os.write(descriptor, _content(operation))
+        link_following(Path(f"/proc/self/fd/{descriptor}"), actor.root / operation.other)
+    finally:
+        os.close(descriptor)
+
+
+def _data_and_hole(actor: Actor, operation: Operation) -> tuple[int, int]:
+    descriptor = _open(actor, operation, os.O_RDONLY)
+    try:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EISDIR, "the kernel seeks in directories by itself, as in FUSE")
+        data = os.lseek(descriptor, 0, os.SEEK_DATA)
+        return data, os.lseek(descriptor, data, os.SEEK_HOLE)
+    finally:
+        os.close(descriptor)
+
+
 MODES = (0o644, 0o600, 0o755, 0o777, 0o4755, 0o2755, 0o1777, 0o000)
 XATTRS = ("user.a", "user.b", "trusted.c", "trusted.overlay.d")
 
@@ -209,3 +259,13 @@ KINDS: Mapping[str, Kind] = {
     "setxattr held": Kind(lambda a, o: os.setxattr(a.handle(o), _xattr(o), b"held"), "held"),
     "sync held": Kind(lambda a, o: os.fsync(a.handle(o)), "held", 1),
 }
+
+MORE_KINDS: Mapping[str, Kind] = {
+    "allocate": Kind(lambda a, o: _allocate(a, o, 0), "file"),
+    "punch": Kind(lambda a, o: _allocate(a, o, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE), "file"),
+    "copy range": Kind(_copy_range, "file", 4),
+    "make nameless": Kind(_make_nameless, "any"),
+    "find data and hole": Kind(_data_and_hole, "file"),
+}
+"""What pyfuse3 doesn't do."""
+ALL_KINDS = {**KINDS, **MORE_KINDS}

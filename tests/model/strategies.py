@@ -6,14 +6,14 @@ are chosen when their turn comes, by the number and by what is there then, so th
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from hypothesis import strategies as st
 
-from tests.model.operations import KINDS, Operation
+from tests.model.operations import Kind, Operation
 from tests.stacks import (
     HOLDS_XATTR_WHITEOUTS,
     OPAQUE,
@@ -127,14 +127,14 @@ def tree_of(root: Path) -> Tree:
     return Tree(files, directories)
 
 
-def operation_of(seed: int, tree: Tree) -> Operation:
+def operation_of(seed: int, tree: Tree, kinds: Mapping[str, Kind]) -> Operation:
     """Choose the operation that the number stands for in this tree."""
     random = Random(seed)
-    kind = random.choices(list(KINDS), [kind.weight for kind in KINDS.values()])[0]
+    kind = random.choices(list(kinds), [kind.weight for kind in kinds.values()])[0]
     other_aim = random.choice(("new", "new", "any", "file", "directory"))
     return Operation(
         kind=kind,
-        path=_path(random, KINDS[kind].aim, tree),
+        path=_path(random, kinds[kind].aim, tree),
         other=_path(random, other_aim, tree),
         number=random.randrange(16),
         # Over pyfuse3 who opened a file decides whether a write clears set-id bits, not who writes.

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.filesystems import TRANSPORTS, Attachment, FileSystem, KernelOverlay, Mounted, mounted
-from tests.model.operations import Actor
+from tests.model.operations import KINDS, Actor
 from tests.model.strategies import Example, examples, operation_of, tree_of
 from tests.mounts import is_mounted, unmount_or_detach
 from tests.oracles import contradictions
@@ -238,6 +238,6 @@ def _do(root: Path, numbers: Sequence[int]) -> None:
     actor = Actor(root)
     try:
         for number in numbers:
-            actor.do(operation_of(number, tree_of(root)))
+            actor.do(operation_of(number, tree_of(root), KINDS))
     finally:
         actor.close()

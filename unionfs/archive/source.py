@@ -173,7 +173,8 @@ def _format(files: Files, limits: Limits) -> _Format:
         return DockerArchive(files, limits)
     lacking = " and no ".join(part for part in (layout_names.MARKER, layout_names.INDEX) if part not in top)
     tried = _not_docker(top) if isinstance(files, Members) else ""
-    hint = "; it looks like a root file system, which in a directory is a layer itself" if len(top & _ROOTFS) > 1 else ""
+    is_root = len(top & _ROOTFS) > 1
+    hint = "; it looks like a root file system, which in a directory is a layer itself" if is_root else ""
     raise ArchiveError(f"{_NO_MATCH}: {tried}oci-archive, oci: it has no {lacking}{hint}")
 
 

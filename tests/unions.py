@@ -19,7 +19,7 @@ from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.lower import open_lower
 from unionfs.layer.open_upper import OpenedUpper, UpperOptions, open_upper
 from unionfs.union.inode import AnyInode
-from unionfs.union.step import Gate, Last, Operation, run
+from unionfs.union.step import Aside, Gate, Last, Operation, run
 from unionfs.union.table import ROOT
 from unionfs.union.union import Caller, Change, Settings, Union
 
@@ -297,6 +297,9 @@ class UnderWay:
     def _go_on(self, advance: Callable[[], Any]) -> None:
         try:
             self._step = advance()
+            while isinstance(self._step, Aside):
+                self._step.learn(self._step.step())
+                self._step = next(self._operation)
         except StopIteration as stop:
             self.done, self.result = True, stop.value
             return

@@ -52,6 +52,12 @@ def test_the_process_is_told_how_to_run(asked: list[Call]) -> None:
     assert [process for _, _, process in asked] == [wanted, wanted]
 
 
+def test_reading_ahead_can_be_turned_off(asked: list[Call]) -> None:
+    for words in ([], ["--prefetch=auto"], ["--prefetch", "off"]):
+        assert main(["mount", *words, "-o", "lowerdir=/a", "/mnt"]) == 0
+    assert [options.prefetch for _, options, _ in asked] == [True, True, False]
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

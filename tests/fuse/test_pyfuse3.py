@@ -14,11 +14,11 @@ import trio
 
 from tests.stacks import File
 from tests.unions import EVERYTHING, Stack
-from unionfs.fuse import pyfuse3_transport
+from unionfs.fuse.driving import drive
 from unionfs.fuse.pyfuse3_transport import Operations
 from unionfs.fuse.spinning import SpinningTrio
 from unionfs.fuse.wakefulness import AWAKE
-from unionfs.union.step import Gate
+from unionfs.union.step import Aside, Gate
 
 NO_CONTEXT = cast(pyfuse3.RequestContext, None)
 ROOT = 1
@@ -101,7 +101,7 @@ def test_steps_run_in_workers_and_gates_are_waited_for() -> None:
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(opening)
-            assert await pyfuse3_transport._drive(waiting()) == "done"
+            assert await drive(waiting()) == "done"
 
     trio.run(main)
     assert order == ["before", "opened", "after"]
@@ -123,11 +123,36 @@ def test_a_step_that_fails_is_the_operations_affair() -> None:
         return "no failure"
 
     async def main() -> None:
-        assert await pyfuse3_transport._drive(recovering()) == os.strerror(errno.ENOSPC)
+        assert await drive(recovering()) == os.strerror(errno.ENOSPC)
         with pytest.raises(OSError, match="full"):
-            await pyfuse3_transport._drive(passing_on())
+            await drive(passing_on())
 
     trio.run(main)
+
+
+def test_what_is_done_beside_an_operation_does_not_hold_it_up(caplog: pytest.LogCaptureFixture) -> None:
+    held, told = threading.Event(), trio.Event()
+    results: list[object] = []
+
+    def learn(result: object) -> None:
+        results.append(result)
+        if len(results) == 2:
+            told.set()
+
+    def beside() -> Generator[Any, Any, str]:
+        yield Aside(lambda: held.wait(10) and "result", learn)
+        yield Aside(lambda: 1 // 0, learn)
+        return "done"
+
+    async def main() -> None:
+        assert await drive(beside()) == "done"
+        held.set()
+        with trio.fail_after(10):
+            await told.wait()
+
+    trio.run(main)
+    assert set(results) == {"result", None}
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_a_request_that_is_there_is_taken_without_sleeping() -> None:

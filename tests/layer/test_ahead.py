@@ -1,5 +1,6 @@
 """Reading ahead on another thread: it opens for itself, follows no link, and what can't be read is passed over."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unions import open_descriptors
-from unionfs.layer.ahead import Route, read_attributes, read_names
+from unionfs.layer.ahead import Route, read_attributes, read_content, read_names
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.directory import Directory, Tree
 from unionfs.layer.lower import open_lower
@@ -72,3 +73,62 @@ def test_a_path_that_is_too_long_is_passed_over(root: Directory) -> None:
     for _ in range(DEPTH):
         deep = deep.child(b"n" * 100)
     assert [each.names for each in read_names([Route.to(deep)])] == [0]
+
+
+class Advice:
+    """What the kernel was asked to read."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sizes: list[int] = []
+        self.cold = True
+        monkeypatch.setattr(os, "posix_fadvise", self._advise)
+        monkeypatch.setattr(os, "preadv", self._preadv)
+
+    def _advise(self, _fd: int, offset: int, size: int, advice: int) -> None:
+        assert (offset, advice) == (0, os.POSIX_FADV_WILLNEED)
+        self.sizes.append(size)
+
+    def _preadv(self, *_: object) -> int:
+        if self.cold:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return 1
+
+
+@pytest.fixture
+def advice(monkeypatch: pytest.MonkeyPatch) -> Advice:
+    return Advice(monkeypatch)
+
+
+def test_the_beginning_of_files_is_read_as_far_as_the_limit_goes(
+    root: Directory, advice: Advice, tmp_path: Path
+) -> None:
+    directory = tmp_path / "lower/a/b"
+    (directory / "one").write_bytes(bytes(3000))
+    (directory / "two").write_bytes(bytes(1 << 20))
+    (directory / "three").write_bytes(bytes(10))
+    route = Route.to(root.child(b"a").child(b"b"))
+    assert read_content([(route, [b"one", b"two", b"three"])], 1 << 20) == 3
+    assert advice.sizes == [3000, 512 << 10, 10]
+    advice.sizes.clear()
+    assert read_content([(route, [b"one", b"two", b"three"])], 3001) == 2
+    assert advice.sizes == [3000, 512 << 10]
+
+
+def test_what_is_in_memory_is_not_read_again(root: Directory, advice: Advice, tmp_path: Path) -> None:
+    (tmp_path / "lower/a/b/one").write_bytes(bytes(3000))
+    advice.cold = False
+    assert read_content([(Route.to(root.child(b"a").child(b"b")), [b"one"])], 1 << 20) == 0
+    assert advice.sizes == []
+
+
+def test_only_the_content_of_regular_files_is_read(root: Directory, advice: Advice, tmp_path: Path) -> None:
+    before = open_descriptors()
+    directory = tmp_path / "lower/a/b"
+    os.mkfifo(directory / "fifo")
+    (directory / "file").symlink_to("three")
+    (directory / "three").write_bytes(b"x")
+    names = [b"fifo", b"file", b"link", b"absent", b"one", b"."]
+    assert read_content([(Route.to(root.child(b"gone")), [b"x"])], 100) == 0
+    assert read_content([(Route.to(root.child(b"a").child(b"b")), names)], 100) == 0
+    assert advice.sizes == []
+    assert open_descriptors() == before

@@ -197,5 +197,5 @@ def test_redirects_and_metacopy_are_written_by_default_only_where_overlayfs_read
 
 @pytest.mark.parametrize("volatile", [True, False])
 def test_what_an_upper_cannot_decide_is_as_the_options_say(volatile: bool) -> None:
-    settings = settle(MountOptions(volatile=volatile, acl=not volatile), TRUSTED)
-    assert (settings.volatile, settings.acl) == (volatile, not volatile)
+    settings = settle(MountOptions(volatile=volatile, acl=not volatile, prefetch=not volatile), TRUSTED)
+    assert (settings.volatile, settings.acl, settings.prefetch) == (volatile, not volatile, not volatile)

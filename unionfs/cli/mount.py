@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from unionfs.cli.arguments import Parser, UsageError
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         log_file=None if given.log is None else os.fsencode(given.log),
         debug=given.debug,
     )
-    options = parse_settings(settings_of(given.settings))
+    options = replace(parse_settings(settings_of(given.settings)), prefetch=given.prefetch == "auto")
     _warn_of_one_id()
     open_stack = partial(_open_stack, transport=given.transport, writeback=given.writeback, io=given.io)
     return session.run(os.fsencode(given.mountpoint), options, process, open_stack)
@@ -92,6 +93,12 @@ def _build_parser() -> Parser:
         choices=("cached", "passthrough"),
         default="cached",
         help="keep content in the mount's own cache, or let the kernel read and write the layers by itself",
+    )
+    parser.add_argument(
+        "--prefetch",
+        choices=("auto", "off"),
+        default="auto",
+        help="read ahead the next files where those of a directory are read one after another",
     )
     parser.add_argument("--log", metavar="FILE", help="append the log to FILE instead of sending it to syslog")
     return parser

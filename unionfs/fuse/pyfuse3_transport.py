@@ -33,12 +33,12 @@ from pyfuse3 import (
 )
 
 from unionfs.fuse import policy
+from unionfs.fuse.driving import drive
 from unionfs.fuse.spinning import SpinningTrio
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.entry import Kind
 from unionfs.union import Union
 from unionfs.union.listing import LAST_DOT_COOKIE
-from unionfs.union.step import Gate, Last, Operation
 from unionfs.union.union import Caller, Change
 
 _log = logging.getLogger(__name__)
@@ -64,27 +64,6 @@ def _guarded(handler: "Handler[P, T]") -> "Handler[P, T]":
             raise FUSEError(policy.errno_of(error)) from error
 
     return cast("Handler[P, T]", guarded)
-
-
-async def _drive(operation: Operation[T]) -> T:
-    """Run *operation*, its blocking steps in workers."""
-    try:
-        step = next(operation)
-        while True:
-            if isinstance(step, Gate):
-                opened = trio.Event()
-                step.wait(opened.set)
-                await opened.wait()
-                step = next(operation)
-                continue
-            try:
-                result = await trio.to_thread.run_sync(step.step if isinstance(step, Last) else step)
-            except Exception as error:  # noqa: BLE001 - it is the operation's to handle
-                step = operation.throw(error)
-            else:
-                step = operation.send(result)
-    except StopIteration as stop:
-        return cast(T, stop.value)
 
 
 def _entry(shown: Attributes) -> EntryAttributes:
@@ -157,7 +136,7 @@ class Operations(pyfuse3.Operations):
         """Answer LOOKUP."""
         first = self._union.before_lookup(parent_inode, name)
         if first is not None:
-            await _drive(first)
+            await drive(first)
         shown = self._union.lookup(parent_inode, name)
         return _absent() if shown is None else _entry(shown)
 
@@ -201,7 +180,7 @@ class Operations(pyfuse3.Operations):
             mtime_ns=attr.st_mtime_ns if fields.update_mtime else None,
         )
         keeps = policy.keeps_set_id(ctx.uid)
-        return _entry(await _drive(self._union.setattr(inode, change, keep_set_id=keeps)))
+        return _entry(await drive(self._union.setattr(inode, change, keep_set_id=keeps)))
 
     @_guarded
     async def readlink(self, inode: InodeT, ctx: RequestContext) -> FileNameT:
@@ -230,7 +209,7 @@ class Operations(pyfuse3.Operations):
     @_guarded
     async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
         """Answer UNLINK."""
-        await _drive(self._union.unlink(parent_inode, name))
+        await drive(self._union.unlink(parent_inode, name))
 
     @_guarded
     async def rmdir(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
@@ -248,14 +227,14 @@ class Operations(pyfuse3.Operations):
         ctx: RequestContext,
     ) -> None:
         """Answer RENAME and RENAME2."""
-        await _drive(self._union.rename(parent_inode_old, name_old, parent_inode_new, name_new, flags))
+        await drive(self._union.rename(parent_inode_old, name_old, parent_inode_new, name_new, flags))
 
     @_guarded
     async def link(
         self, inode: InodeT, new_parent_inode: InodeT, new_name: FileNameT, ctx: RequestContext
     ) -> EntryAttributes:
         """Answer LINK."""
-        return _entry(await _drive(self._union.link(inode, new_parent_inode, new_name)))
+        return _entry(await drive(self._union.link(inode, new_parent_inode, new_name)))
 
     # Content.
 
@@ -264,8 +243,8 @@ class Operations(pyfuse3.Operations):
         """Answer OPEN; libfuse has the kernel leave truncation to it."""
         keeps = policy.keeps_set_id(ctx.uid)
         if flags & os.O_TRUNC:
-            await _drive(self._union.setattr(inode, Change(size=0), keep_set_id=keeps))
-        await _drive(self._union.open(inode, flags))
+            await drive(self._union.setattr(inode, Change(size=0), keep_set_id=keeps))
+        await drive(self._union.open(inode, flags))
         return _file_info(inode, keeps_set_id=keeps)
 
     @_guarded
@@ -279,18 +258,18 @@ class Operations(pyfuse3.Operations):
     @_guarded
     async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:
         """Answer READ."""
-        return await _drive(self._union.read(fh & _NUMBER, off, size))
+        return await drive(self._union.read(fh & _NUMBER, off, size))
 
     @_guarded
     async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:
         """Answer WRITE."""
         keeps = bool(fh & _KEEPS_SET_ID)
-        return await _drive(self._union.write(fh & _NUMBER, off, buf, keep_set_id=keeps))
+        return await drive(self._union.write(fh & _NUMBER, off, buf, keep_set_id=keeps))
 
     @_guarded
     async def fsync(self, fh: FileHandleT, datasync: bool) -> None:
         """Answer FSYNC."""
-        await _drive(self._union.fsync(fh & _NUMBER, content_only=datasync))
+        await drive(self._union.fsync(fh & _NUMBER, content_only=datasync))
 
     async def release(self, fh: FileHandleT) -> None:
         """Answer RELEASE: what is open belongs to the inode, until the kernel forgets that."""
@@ -308,7 +287,7 @@ class Operations(pyfuse3.Operations):
         union = self._union
         first = union.before_listing(fh, start_id, attributes=True)
         if first is not None:
-            await _drive(first)
+            await drive(first)
         for listed in union.entries(fh, start_id):
             if listed.node is None or listed.shown is None:
                 entry = _unreachable(listed.kind, union.spare_number())
@@ -329,7 +308,7 @@ class Operations(pyfuse3.Operations):
     @_guarded
     async def fsyncdir(self, fh: FileHandleT, datasync: bool) -> None:
         """Answer FSYNCDIR."""
-        await _drive(self._union.fsyncdir(fh))
+        await drive(self._union.fsyncdir(fh))
 
     @_guarded
     async def statfs(self, ctx: RequestContext) -> StatvfsData:
@@ -357,12 +336,12 @@ class Operations(pyfuse3.Operations):
     @_guarded
     async def setxattr(self, inode: InodeT, name: XAttrNameT, value: bytes, ctx: RequestContext) -> None:
         """Answer SETXATTR; pyfuse3 has checked the flags."""
-        await _drive(self._union.setxattr(inode, name, value, 0))
+        await drive(self._union.setxattr(inode, name, value, 0))
 
     @_guarded
     async def removexattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> None:
         """Answer REMOVEXATTR."""
-        await _drive(self._union.removexattr(inode, name))
+        await drive(self._union.removexattr(inode, name))
 
 
 def _file_info(number: int, *, keeps_set_id: bool) -> FileInfo:

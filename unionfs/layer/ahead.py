@@ -1,10 +1,11 @@
 """Reading what a layer holds before it is asked for, so that asking finds it in memory.
 
 Owns reading on a thread of its own: nothing here touches a table or a descriptor of anybody else but the layer's root,
-and nothing is given back but how long it took. What can't be read is passed over: whoever asks for it is told.
+and what is given back is no more than how it went. What can't be read is passed over: whoever asks for it is told.
 """
 
 import contextlib
+import errno
 import os
 import stat
 import time
@@ -18,6 +19,9 @@ from unionfs.linux import xattrs
 from unionfs.linux.resolve import openat2
 
 _READING = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READING_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# The kernel itself reads ahead in a file that is being read.
+_BEGINNING = 512 << 10
 
 
 class Route(NamedTuple):
@@ -63,6 +67,50 @@ def read_names(routes: Sequence[Route]) -> list[Taken]:
 def read_attributes(routes: Sequence[Route], names: Sequence[bytes]) -> list[Taken]:
     """Read the attributes of *names* in each of the directories."""
     return [_timed(route, names) for route in routes]
+
+
+def read_content(wanted: Sequence[tuple[Route, Sequence[bytes]]], limit: int) -> int:
+    """Have the beginning of files read, as far as *limit* bytes go; give how many weren't in memory."""
+    missing = 0
+    for route, names in wanted:
+        with contextlib.suppress(OSError):
+            directory = route.open()
+            try:
+                for name in names:
+                    size = _begin_to_read(directory, name) if limit > 0 else 0
+                    missing += size > 0
+                    limit -= size
+            finally:
+                os.close(directory)
+    return missing
+
+
+def _begin_to_read(directory: int, name: bytes) -> int:
+    """Have the beginning of a file read without waiting for it; give how many bytes that are, 0 for none."""
+    try:
+        fd = os.open(name, _READING_FILE, dir_fd=directory)
+    except OSError:
+        return 0
+    try:
+        status = os.fstat(fd)
+        size = min(status.st_size, _BEGINNING)
+        if not stat.S_ISREG(status.st_mode) or not size or _is_in_memory(fd):
+            return 0
+        os.posix_fadvise(fd, 0, size, os.POSIX_FADV_WILLNEED)
+    finally:
+        os.close(fd)
+    return size
+
+
+def _is_in_memory(fd: int) -> bool:
+    """Tell whether the first byte is; where that can't be asked it is, as on tmpfs."""
+    try:
+        os.preadv(fd, [bytearray(1)], 0, os.RWF_NOWAIT)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        return error.errno == errno.EOPNOTSUPP
+    return True
 
 
 def _timed(route: Route, names: Sequence[bytes] | None) -> Taken:

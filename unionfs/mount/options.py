@@ -46,6 +46,8 @@ class MountOptions:
     dev: bool = False
     exec_: bool = True
     fsname: bytes = b"unionfs"
+    prefetch: bool = True
+    """Files that are likely to be read next are read ahead."""
 
     @property
     def writable(self) -> bool:

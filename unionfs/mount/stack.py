@@ -110,4 +110,5 @@ def settle(options: MountOptions, namespace: bytes | None) -> Settings:
         metacopy=(trusted and redirect) if options.metacopy is None else options.metacopy,
         volatile=options.volatile,
         acl=options.acl,
+        prefetch=options.prefetch,
     )

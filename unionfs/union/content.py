@@ -19,6 +19,7 @@ from unionfs.union.copy_up import CopyUp, content_of
 from unionfs.union.inode import DirectoryInode, Inode, Place
 from unionfs.union.nodes import Nodes
 from unionfs.union.open_files import OpenFile
+from unionfs.union.prefetch import Prefetch
 from unionfs.union.step import Last, Operation, Step
 
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
@@ -27,11 +28,14 @@ _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 class Content:
     """The content of files. ``upper`` and ``copy_up`` are None on a read-only mount."""
 
-    def __init__(self, nodes: Nodes, upper: Upper | None, copy_up: CopyUp | None, *, volatile: bool) -> None:
+    def __init__(
+        self, nodes: Nodes, upper: Upper | None, copy_up: CopyUp | None, *, volatile: bool, prefetch: bool
+    ) -> None:
         self._nodes = nodes
         self._upper = upper
         self._copy_up = copy_up
         self._volatile = volatile
+        self._prefetch = Prefetch() if prefetch else None
 
     def readable(self, node: Inode) -> OpenFile:
         """Give a descriptor through which *node* can be read.
@@ -135,7 +139,12 @@ class Content:
             # tmpfs: whatever is there is in memory.
             tree.reads_without_waiting = False
             return os.pread(opened.fd, size, offset)
-        if count == size or offset + count >= os.fstat(opened.fd).st_size:
+        is_whole = count == size or offset + count >= os.fstat(opened.fd).st_size
+        if not offset and self._prefetch is not None:
+            ahead = self._prefetch.note(node, cold=not is_whole)
+            if ahead is not None:
+                yield ahead
+        if is_whole:
             return bytes(memoryview(piece)[:count])
         with opened.held() as fd:
             whole: bytes = yield Last(functools.partial(_read_on, piece, count, fd, offset))

@@ -81,5 +81,12 @@ class Listing:
             if name is not None:
                 yield name, LAST_COOKIE - serial
 
+    def cookie(self, name: bytes) -> int | None:
+        """Give the cookie of *name*, searched for one by one; None where it isn't listed."""
+        try:
+            return LAST_COOKIE - self._serials[self._names.index(name)]
+        except ValueError:
+            return None
+
     def __len__(self) -> int:
         return len(self._names) - self._gaps

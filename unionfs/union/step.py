@@ -2,7 +2,8 @@
 
 An operation is a generator. It yields either a *step*, a callable that may block and that touches descriptors but no
 table of the union, and is resumed with the step's result (or has its exception thrown in); or a ``Gate``, and is
-resumed when the gate opens. A transport runs steps in a worker while it goes on serving; ``run`` runs them in place.
+resumed when the gate opens; or an ``Aside``, and is resumed at once. A transport runs steps in a worker while it goes
+on serving; ``run`` runs them in place.
 
 A step that is an operation's ``Last`` may be answered by the worker itself: the way back to the loop, and the loop's
 being busy, cost more than most such steps take.
@@ -25,6 +26,13 @@ class Last(NamedTuple):
     step: Step
 
 
+class Aside(NamedTuple):
+    """A step beside the operation, which goes on at once; *learn* is told the result, None where it failed."""
+
+    step: Step
+    learn: Callable[[Any], None]
+
+
 class Gate:
     """Holds back the operations that must not go on before another one is finished."""
 
@@ -44,7 +52,7 @@ class Gate:
             waiter()
 
 
-Operation = Generator[Step | Last | Gate, Any, T]
+Operation = Generator[Step | Last | Aside | Gate, Any, T]
 
 
 def run(operation: Operation[T]) -> T:
@@ -59,6 +67,10 @@ def run(operation: Operation[T]) -> T:
         while True:
             if isinstance(step, Gate):
                 raise RuntimeError("the operation waits for another one that isn't finished")
+            if isinstance(step, Aside):
+                step.learn(step.step())
+                step = next(operation)
+                continue
             try:
                 result = step.step() if isinstance(step, Last) else step()
             except OSError as error:

@@ -40,7 +40,8 @@ class Settings:
 
     ``redirect``: directories of the layers beneath can be renamed. ``follow_redirects``: redirects are read.
     ``metacopy``: a change of metadata leaves the content beneath. ``volatile``: nothing is synced. ``acl``: access
-    lists are kept. ``open_files``: how many descriptors of regular files are kept open.
+    lists are kept. ``prefetch``: where the files of a directory are read in order, the next ones are read ahead.
+    ``open_files``: how many descriptors of regular files are kept open.
     """
 
     redirect: bool = False
@@ -48,6 +49,7 @@ class Settings:
     metacopy: bool = False
     volatile: bool = False
     acl: bool = True
+    prefetch: bool = True
     open_files: int = 256
 
 
@@ -92,7 +94,7 @@ class Union:
         self._writers = None if upper is None else _Writers(self.nodes, upper, settings)
         copy_up = None if self._writers is None else self._writers.copy_up
         volatile = settings.volatile or (upper is not None and upper.root.tree.in_memory)
-        self._content = Content(self.nodes, upper, copy_up, volatile=volatile)
+        self._content = Content(self.nodes, upper, copy_up, volatile=volatile, prefetch=settings.prefetch)
         self._changes = Changes(self.nodes, upper, copy_up, self._content, acl_enabled=settings.acl)
         self._flags = InodeFlags(self._content, copy_up)
 

@@ -324,6 +324,7 @@ def test_others_are_answered_while_a_file_is_copied_up(stack: Stack, monkeypatch
         assert held.wait(PATIENCE)
         copy_content(source, target, size)
 
+    monkeypatch.setattr("unionfs.layer.directory.Tree.is_at_hand", lambda *_: False)
     monkeypatch.setattr("unionfs.union.copy_up.copy_content", slowly)
     with stack.opened() as opened, connected(opened.union) as kernel:
         number, other = lookup(kernel, b"f"), lookup(kernel, b"program")

@@ -15,7 +15,7 @@ from tests.stacks import File
 from tests.unions import Kernel, Stack, open_descriptors
 from unionfs.fuse.kernel import abi
 from unionfs.fuse.kernel.abi import Opcode
-from unionfs.union.step import Last, Operation
+from unionfs.union.step import Aside, Last, Operation
 from unionfs.union.union import Settings
 
 READ = abi.READ_IN.pack(0, 0, 4096, 0, 0, 0, 0)
@@ -170,6 +170,33 @@ def test_a_session_ends_after_what_is_under_way(stack: Stack, monkeypatch: pytes
     assert open_descriptors() == before
     assert stack.staged() == []
     assert (stack.upper / "renamed").read_bytes() == b"Content"
+
+
+def test_what_is_done_beside_a_request_does_not_hold_it_up(
+    opened: Kernel, kernel: Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    held, told = threading.Event(), threading.Event()
+    results: list[object] = []
+
+    def learn(result: object) -> None:
+        results.append(result)
+        if len(results) == 2:
+            told.set()
+
+    def beside(*_: object) -> Operation[bytes]:
+        yield Aside(lambda: held.wait(PATIENCE) and "result", learn)
+        yield Aside(lambda: 1 // 0, learn)
+        yield Last(lambda: b"answered")
+        return b"answered"
+
+    number = lookup(kernel, b"f")
+    with monkeypatch.context() as patch:
+        patch.setattr(opened.union, "read", beside)
+        assert read(kernel, number) == b"answered"
+    held.set()
+    assert told.wait(PATIENCE)
+    assert set(results) == {"result", None}
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_a_fault_after_the_answer_is_logged_and_ends_nothing(

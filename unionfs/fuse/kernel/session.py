@@ -24,7 +24,7 @@ from unionfs.fuse.kernel.workers import Done, Workers
 from unionfs.fuse.placement import Placement
 from unionfs.fuse.wakefulness import Wakefulness
 from unionfs.union import Union
-from unionfs.union.step import Gate, Last, Operation, Step
+from unionfs.union.step import Aside, Gate, Last, Operation, Step
 
 _log = logging.getLogger(__name__)
 
@@ -111,6 +111,9 @@ class Session:
         """Take *operation* on to its next step, or to its end."""
         try:
             step = go_on()
+            while isinstance(step, Aside):
+                self._workers.run(step.step, functools.partial(self._learn, step))
+                step = next(operation)
         except StopIteration as stop:
             self._answer(request, stop.value)
         except Exception as error:  # noqa: BLE001 - whatever it is, the mount goes on
@@ -140,6 +143,13 @@ class Session:
             raise
         self._answer(request, result or b"")
         return result
+
+    @staticmethod
+    def _learn(aside: Aside, done: Done) -> None:
+        """Tell an operation's step beside it what came of it."""
+        if done.error is not None:
+            _log.warning("what was done beside a request failed", exc_info=done.error)
+        aside.learn(done.result)
 
     @staticmethod
     def _let_go(operation: Operation[bytes], done: Done) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.archive import build
+from tests.image import documents
 from tests.image.documents import encoded, sha256
 from tests.mounts import mount, unmount_or_detach
 from tests.store.images import BOTTOM, NAME, TOP, chain_ids, layout
@@ -206,6 +207,15 @@ def test_image_for_another_platform_is_unpacked_with_a_warning(tmp_path: Path, c
     code, output, errors = run(capsys, source, tmp_path / "layers", "--platform", "linux/s390x")
     assert (code, errors) == (0, f"unionfs: warning: the image is for {Platform.host()}, not for linux/s390x\n")
     assert "lowerdir=" in output
+
+
+def test_variant_of_this_machines_architecture_is_no_other_platform(tmp_path: Path, capsys: Captured) -> None:
+    config = documents.config([sha256(BOTTOM)], variant="v99")
+    image = build.OciImage([BOTTOM], config)
+    source = build.tree(build.layout([image.entry()], image.blobs), tmp_path / "image")
+    assert run(capsys, source, tmp_path / "layers")[2] == ""
+    asked = f"linux/{config['architecture']}"
+    assert "the image is for" in run(capsys, source, tmp_path / "layers", "--platform", asked)[2]
 
 
 def piped(tmp_path: Path) -> bytes:

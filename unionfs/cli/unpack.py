@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def _command(
         if selector is None and named is None and len(source.images) > 1:
             raise ArchiveError(f"{source.name}: {_choice(source.images)}")
         image = source.image(selector or named, platform)
-        _warn_of_platform(image, platform or Platform.host())
+        _warn_of_platform(image, platform)
         with _progress(image) as report:
             say = partial(_say_who_is_waited_for, directory)
             unpacked = unpack_image(image, directory, limits.layer_limits(), report, say)
@@ -105,11 +106,12 @@ def _choice(images: Sequence[ImageRef]) -> str:
     return f"there are {len(names)} images, of which --image takes one: {'; '.join(names[:_LISTED])}{more}"
 
 
-def _warn_of_platform(image: Image, wanted: Platform) -> None:
+def _warn_of_platform(image: Image, asked: Platform | None) -> None:
     """Say so if an image that left no choice is for another platform; one that tells none is for any."""
-    platform = image.config.platform
-    if platform.known and not wanted.matches(platform):
-        _warn(f"the image is for {platform}, not for {wanted}")
+    offered, wanted = image.config.platform, asked or Platform.host()
+    # Which variants this machine's processor runs isn't known.
+    if offered.known and not wanted.matches(offered if asked else replace(offered, variant="")):
+        _warn(f"the image is for {offered}, not for {wanted}")
 
 
 def _warn(text: str) -> None:

@@ -4,6 +4,7 @@ overlayfs breaks such links at copy-up unless it has an index; the index here is
 of what shows, and of what is left in the workdir.
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 from tests.faults import failing
 from tests.stacks import File, HardLink, Layer
 from tests.unions import EVERYTHING, Kernel, Stack
+from unionfs.layer import index
 from unionfs.linux.rename import RENAME_EXCHANGE
 
 LINKED = {"x": File(b"low"), "y": HardLink("x"), "d/z": HardLink("x")}
@@ -276,6 +278,26 @@ def test_counts_that_make_no_sense_drop_the_entry(stack: Stack, counts: bytes) -
         assert stack.indexed() == []
         assert kernel.read("x") == b"LOW"
         assert kernel.read("y") == b"low"
+
+
+def a_long_handle(*_: object) -> bytes:
+    return b"h" * 132
+
+
+def no_handle_that_fits(*_: object) -> bytes:
+    raise OSError(errno.EOVERFLOW, os.strerror(errno.EOVERFLOW))
+
+
+@pytest.mark.parametrize("handle", [a_long_handle, no_handle_that_fits])
+def test_a_file_system_of_long_handles_keeps_its_links(
+    stack: Stack, handle: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "file_handle", handle)  # as those of a network file system
+    with stack.opened() as kernel:
+        kernel.write("x", b"new")
+        assert kernel.read("y") == b"new"
+    with stack.opened() as kernel:
+        assert (kernel.read("d/z"), links(kernel, "x", "y", "d/z")) == (b"new", [3, 3, 3])
 
 
 def test_two_layers_with_linked_files_of_the_same_names_are_kept_apart(tmp_path: Path) -> None:

@@ -18,11 +18,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from unionfs.layer.directory import Directory
+from unionfs.layer.whiteout import NAME_MAX
 from unionfs.layer.workdir import INDEX, Workdir, make_directory, names
 from unionfs.linux.handles import file_handle
 
 _log = logging.getLogger(__name__)
 _COUNTS = b".counts"
+# A key has 16 digits and a dash before it, and is the beginning of a file's name.
+_LONGEST_HANDLE = NAME_MAX - 17 - len(_COUNTS)
 _TEXT = re.compile(rb"([0-9]+):([0-9]+):([0-9]+)(?:,([0-9]+):([0-9]+))?")
 
 
@@ -70,8 +73,9 @@ class HardLinks:
     def key(self, directory: Directory, name: bytes) -> bytes:
         """Give the key of the lower file *name*: its file system and its handle.
 
-        Where there are no handles it is the layer's place and the inode number. So it is too on a file system without
-        an id, since that is one in user space: its handles are numbers that its daemon chose for the time it runs.
+        Where there are no handles, or only long ones, it is the layer's place and the inode number. So it is too on a
+        file system without an id, since that is one in user space: its handles are numbers that its daemon chose for
+        the time it runs.
         """
         fd = directory.fd()
         system = os.fstatvfs(fd).f_fsid
@@ -197,9 +201,11 @@ class HardLinks:
 
 
 def _handle(directory_fd: int, name: bytes) -> bytes | None:
+    """Give the file's handle in hexadecimal digits; None where there is none, or none that fits a key."""
     try:
-        return file_handle(directory_fd, name).hex().encode()
+        handle = file_handle(directory_fd, name).hex().encode()
     except OSError as error:
-        if error.errno != errno.EOPNOTSUPP:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EOVERFLOW):
             raise
         return None
+    return handle if len(handle) <= _LONGEST_HANDLE else None

@@ -19,7 +19,7 @@ def file_handle(dir_fd: int, name: bytes = b"") -> bytes:
     """Give the handle, type and bytes, of *name* in *dir_fd* or of the descriptor itself; links aren't followed.
 
     Raises:
-        OSError: EOPNOTSUPP where the file system has no handles.
+        OSError: EOPNOTSUPP where the file system has no handles, EOVERFLOW where it has none of 128 bytes at most.
     """
     handle = _FileHandle(size=_MAX_HANDLE_SIZE)
     mount_id = ctypes.c_int()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unions import open_descriptors
-from unionfs.layer.ahead import Route, read_attributes, read_content, read_names
+from unionfs.layer.ahead import Route, read_attributes, read_content, read_directories, read_names
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.directory import Directory, Tree
 from unionfs.layer.lower import open_lower
@@ -131,4 +131,23 @@ def test_only_the_content_of_regular_files_is_read(root: Directory, advice: Advi
     assert read_content([(Route.to(root.child(b"gone")), [b"x"])], 100) == 0
     assert read_content([(Route.to(root.child(b"a").child(b"b")), names)], 100) == 0
     assert advice.sizes == []
+    assert open_descriptors() == before
+
+
+def test_of_inodes_that_share_a_block_one_is_looked_at(root: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    stat = os.stat
+
+    def noting(path: bytes, **more: object) -> os.stat_result:
+        found = stat(path, **more)  # type: ignore[arg-type] # passed on as they came
+        seen.append(found.st_ino // 16)
+        return found
+
+    deep = root.child(b"a").child(b"b")
+    inodes = {entry.inode // 16 for entry in deep.scan().values()}
+    before = open_descriptors()
+    monkeypatch.setattr(os, "stat", noting)
+    blocks = read_directories([Route.to(root.child(b"gone")), Route.to(deep), Route.to(root.child(b"link"))])
+    assert seen == sorted(inodes)
+    assert blocks == 0
     assert open_descriptors() == before

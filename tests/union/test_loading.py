@@ -207,7 +207,7 @@ def test_layers_that_were_not_asked_stay_quick(stack: Stack) -> None:
     with stack.opened() as kernel:
         number, other = kernel.node("d/h"), kernel.node("other")
         set_pace(kernel, slow=False)
-        waiting = Loading(kernel.union.nodes)
+        waiting = Loading(kernel.union.nodes, prefetch=False)
         waiting.note(other, 1e-6)
         assert are_slow(kernel) == [False, False, False]
         waiting.note(number, 1.0)

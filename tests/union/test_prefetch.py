@@ -164,6 +164,15 @@ def test_few_directories_are_remembered(reader: Reader, monkeypatch: pytest.Monk
     assert set(reader.files("mixed")[3:]) <= set(reader.ahead)
 
 
+def test_a_directory_in_which_reading_goes_on_is_not_forgotten(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefetch, "_DIRECTORIES", 2)
+    paths = reader.files("many")
+    for path in paths[:20]:
+        reader.read(path)
+        reader.read(reader.files(f"small{paths.index(path) % 4}")[2])
+    assert set(paths[3:20]) <= set(reader.ahead)
+
+
 def test_files_may_come_and_go_meanwhile(reader: Reader) -> None:
     paths = reader.files("many")
     for path in paths[:50]:

@@ -7,6 +7,7 @@ and what is given back is no more than how it went. What can't be read is passed
 import contextlib
 import errno
 import os
+import resource
 import stat
 import time
 from collections.abc import Sequence
@@ -22,6 +23,10 @@ _READING = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READING_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # The kernel itself reads ahead in a file that is being read.
 _BEGINNING = 512 << 10
+# ext4 and XFS have as many of 256 bytes in 4 KiB; elsewhere neighbours lie together too.
+_INODES_IN_BLOCK = 16
+# Of a large directory some thousand inodes are enough to be ahead.
+_MOST_GROUPS = 256
 
 
 class Route(NamedTuple):
@@ -67,6 +72,30 @@ def read_names(routes: Sequence[Route]) -> list[Taken]:
 def read_attributes(routes: Sequence[Route], names: Sequence[bytes]) -> list[Taken]:
     """Read the attributes of *names* in each of the directories."""
     return [_timed(route, names) for route in routes]
+
+
+def read_directories(routes: Sequence[Route]) -> int:
+    """Read the directories and the inodes in them, as far as may be; give how many blocks came from disks for it."""
+    before = resource.getrusage(resource.RUSAGE_THREAD).ru_inblock
+    for route in routes:
+        with contextlib.suppress(OSError):
+            fd = route.open()
+            try:
+                _touch_inodes(fd)
+            finally:
+                os.close(fd)
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_inblock - before
+
+
+def _touch_inodes(fd: int) -> None:
+    """Look at one entry of each group whose inodes share a block, in the order in which they lie on the disk."""
+    groups: dict[int, bytes] = {}
+    with os.scandir(fd) as listing:
+        for found in listing:
+            groups.setdefault(found.inode() // _INODES_IN_BLOCK, os.fsencode(found.name))
+    for group in sorted(groups)[:_MOST_GROUPS]:
+        with contextlib.suppress(OSError):
+            os.stat(groups[group], dir_fd=fd, follow_symlinks=False)
 
 
 def read_content(wanted: Sequence[tuple[Route, Sequence[bytes]]], limit: int) -> int:

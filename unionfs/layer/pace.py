@@ -9,11 +9,19 @@ again as soon as once it wasn't.
 _QUICK = 1.5e-3
 _QUICK_PER_NAME = 20e-6
 _TRUSTED = 8
+# What a scan takes whose names are in memory, in seconds; a disk takes longer even for one block.
+_FROM_MEMORY = 100e-6
+_FROM_MEMORY_PER_NAME = 3e-6
 
 
 def is_quick(seconds: float, names: int) -> bool:
     """Tell whether *seconds* is what *names* names take that are in memory."""
     return seconds <= _QUICK + names * _QUICK_PER_NAME
+
+
+def is_from_memory(seconds: float, names: int) -> bool:
+    """Tell whether a scan of *names* names that took *seconds* was likely to need no disk."""
+    return seconds <= _FROM_MEMORY + names * _FROM_MEMORY_PER_NAME
 
 
 class Pace:

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from unionfs.layer.ahead import Route, Taken, read_attributes, read_names
 from unionfs.layer.directory import Directory
 from unionfs.layer.entry import Kind
-from unionfs.layer.pace import is_quick
+from unionfs.layer.pace import is_from_memory, is_quick
 from unionfs.union.contents import Contents
 from unionfs.union.inode import AnyInode, DirectoryInode
+from unionfs.union.lookahead import Lookahead
 from unionfs.union.nodes import Nodes
-from unionfs.union.step import Gate, Operation
+from unionfs.union.step import Aside, Gate, Operation
 
 # How many entries of a directory are looked at in one step, and how many directories are remembered for it.
 _ENTRIES = 1024
@@ -26,8 +27,9 @@ _DIRECTORIES = 64
 class Loading:
     """Reads ahead for requests that would have to wait otherwise."""
 
-    def __init__(self, nodes: Nodes) -> None:
+    def __init__(self, nodes: Nodes, *, prefetch: bool) -> None:
         self._nodes = nodes
+        self._lookahead = Lookahead() if prefetch else None
         self._scanning: dict[DirectoryInode, Gate] = {}
         # By a directory's number, up to which cookie its entries were looked at.
         self._seen: OrderedDict[int, int] = OrderedDict()
@@ -53,18 +55,26 @@ class Loading:
             return None
         slow = _are_slow(_parts(directory))
         if not slow:
-            if directory.contents is None:
-                self._scan(directory)
-            return None
+            cold = directory.contents is None and not is_from_memory(*self._scan(directory))
+            aside = self._look_ahead(directory, cookie, cold=cold)
+            return None if aside is None else _only(aside)
         if directory.contents is None or (attributes and cookie >= self._seen.get(directory.number, 0)):
             return self._for_listing(directory, cookie, attributes=attributes)
         return None
+
+    def _look_ahead(self, directory: DirectoryInode, cookie: int, *, cold: bool) -> Aside | None:
+        return None if cookie or self._lookahead is None else self._lookahead.note(directory, cold=cold)
 
     def _for_listing(self, directory: DirectoryInode, cookie: int, *, attributes: bool) -> Operation[None]:
         if directory.contents is None:
             self._seen.pop(directory.number, None)
         yield from self._scanned(directory)
-        if not attributes or directory.contents is None:
+        if directory.contents is None:
+            return
+        aside = self._look_ahead(directory, cookie, cold=True)
+        if aside is not None:
+            yield aside
+        if not attributes:
             return
         by_part: dict[Directory, list[tuple[int, bytes]]] = {}
         for name, place in _some_after(directory.contents, cookie):
@@ -85,10 +95,13 @@ class Loading:
         for part in _parts(node) if isinstance(node, DirectoryInode) else (node.place.directory,):
             part.tree.pace.note(seconds, names)
 
-    def _scan(self, directory: DirectoryInode) -> None:
+    def _scan(self, directory: DirectoryInode) -> tuple[float, int]:
+        """Scan *directory* here and now; give the seconds that it took, and the number of names."""
         started = time.perf_counter()
         names = len(self._nodes.contents(directory))
-        self.note(directory, time.perf_counter() - started, names)
+        seconds = time.perf_counter() - started
+        self.note(directory, seconds, names)
+        return seconds, names
 
     def _scanned(self, directory: DirectoryInode) -> Operation[None]:
         """Have the names of *directory*; one reads them for all who wait."""
@@ -127,6 +140,10 @@ def _are_slow(parts: Sequence[Directory]) -> bool:
 
 def _routes(parts: Sequence[Directory]) -> list[Route]:
     return [Route.to(part) for part in parts]
+
+
+def _only(aside: Aside) -> Operation[None]:
+    yield aside
 
 
 def _examined(parts: Sequence[Directory], names: Sequence[bytes]) -> Operation[None]:

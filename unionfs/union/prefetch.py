@@ -91,6 +91,8 @@ class Prefetch:
             reading = self._begin(parent)
         elif reading.lost >= _LOST:
             return None
+        else:
+            self._readings.move_to_end(parent.number)
         if not reading.follows(node.name):
             self._start(reading, parent.contents, node.name)
         reading.is_cold |= cold

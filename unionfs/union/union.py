@@ -40,7 +40,7 @@ class Settings:
 
     ``redirect``: directories of the layers beneath can be renamed. ``follow_redirects``: redirects are read.
     ``metacopy``: a change of metadata leaves the content beneath. ``volatile``: nothing is synced. ``acl``: access
-    lists are kept. ``prefetch``: where the files of a directory are read in order, the next ones are read ahead.
+    lists are kept. ``prefetch``: where files are read in order, or a tree is walked, what comes next is read ahead.
     ``open_files``: how many descriptors of regular files are kept open.
     """
 
@@ -90,7 +90,7 @@ class Union:
         self.settings = settings
         self.files = OpenFiles(settings.open_files)
         self.nodes = Nodes(upper, Lowers(lowers, follow_redirects=settings.follow_redirects), self.files)
-        self._loading = Loading(self.nodes)
+        self._loading = Loading(self.nodes, prefetch=settings.prefetch)
         self._writers = None if upper is None else _Writers(self.nodes, upper, settings)
         copy_up = None if self._writers is None else self._writers.copy_up
         volatile = settings.volatile or (upper is not None and upper.root.tree.in_memory)

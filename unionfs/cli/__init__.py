@@ -13,7 +13,6 @@ from unionfs import __version__
 from unionfs.cli.arguments import UsageError
 from unionfs.cli.report import describe, exit_code
 from unionfs.cli.streams import open_missing_streams
-from unionfs.mount.allocator import restart_with_returning_allocator
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "mount": ("unionfs.cli.mount", "mount layers below an upper, or list what is mounted"),
@@ -49,8 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that *arguments*, by default those of this process, ask for, and give its exit code."""
     open_missing_streams()
     words = sys.argv[1:] if arguments is None else arguments
-    if arguments is None and "mount" in words[:2] and len(words) > words.index("mount") + 1:
-        restart_with_returning_allocator()
     try:
         code = _run(words)
         sys.stdout.flush()

@@ -7,7 +7,6 @@ What is then said on the connection is for ``fuse``.
 import errno
 import os
 import socket
-import subprocess
 from dataclasses import dataclass
 
 from unionfs.linux.libc import LIBC, check
@@ -125,6 +124,8 @@ def fusermount_options(options: MountOptions) -> bytes:
 
 def _attach_through_fusermount(mountpoint: bytes, options: MountOptions) -> int:
     """Let the set-id program mount; it sends the connection over the socket that the environment names."""
+    import subprocess  # noqa: PLC0415 - loading it takes as long as mounting, and root needs it not
+
     ours, theirs = socket.socketpair()
     with ours, theirs:
         command: list[str | bytes] = ["fusermount3", "-o", fusermount_options(options), "--", mountpoint]

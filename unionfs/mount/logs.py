@@ -1,7 +1,6 @@
 """Where the daemon's log goes: a file, the terminal of a foreground mount, or syslog."""
 
 import logging
-import logging.handlers
 import os
 
 from unionfs.mount.errors import MountError
@@ -44,4 +43,6 @@ def _handler(file: bytes | None, *, foreground: bool) -> logging.Handler:
 def _syslog_handler() -> logging.Handler:
     if not os.path.exists(SYSLOG_SOCKET):
         return logging.NullHandler()  # --log FILE and -f are the other ways
-    return logging.handlers.SysLogHandler(SYSLOG_SOCKET, logging.handlers.SysLogHandler.LOG_DAEMON)
+    from logging.handlers import SysLogHandler  # noqa: PLC0415 - takes longer to load than all else about logs
+
+    return SysLogHandler(SYSLOG_SOCKET, SysLogHandler.LOG_DAEMON)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from unionfs.mount import table
+from unionfs.mount.allocator import use_returning_allocator
 from unionfs.mount.attach import attach
 from unionfs.mount.daemon import run_detached
 from unionfs.mount.errors import MountError
@@ -58,6 +59,7 @@ def run(mountpoint: bytes, options: MountOptions, process: ProcessOptions, open_
     _refuse_own_directories(place, options)
 
     def serve(ready: Callable[[], None]) -> int:
+        use_returning_allocator()
         start_logging(file=process.log_file, foreground=process.foreground, debug=process.debug)
         raise_descriptor_limit()
         with contextlib.closing(open_stack(options)) as stack:

@@ -5,7 +5,6 @@ Asks the kernel's table rather than the mounts, since a mount whose daemon is go
 
 import errno
 import os
-import subprocess
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -161,6 +160,8 @@ def _reason(error: OSError) -> str:
 
 
 def _unmount_through_fusermount(mountpoint: bytes, *, lazy: bool) -> None:
+    import subprocess  # noqa: PLC0415 - loading it takes as long as mounting, and root needs it not
+
     command: list[str | bytes] = ["fusermount3", "-u", *(["-z"] if lazy else []), "--", mountpoint]
     try:
         result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)

@@ -68,7 +68,7 @@ def test_figures_are_written_for_each_workload_and_candidate(document: dict[str,
     for workload in document["rows"]:
         assert workload["failures"] == {}
         base, ours = (workload["results"][name] for name in ("overlayfs", "unionfs-kernel"))
-        assert len(ours["samples"]) == document["repetitions"] == 2
+        assert len(ours["samples"]) == document["runs"][0]["repetitions"] == 2
         low, high = ours["quartiles"]
         assert 0 < low <= ours["median"] <= high
         assert ours["ratio"] == pytest.approx(ours["median"] / base["median"])

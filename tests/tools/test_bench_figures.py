@@ -14,7 +14,7 @@ from tools.bench.chart import as_svg
 from tools.bench.figures import compared, geometric_means, row
 from tools.bench.measure import Outcome
 from tools.bench.report import as_text
-from tools.bench.result import Result, from_document, to_document
+from tools.bench.result import Result, from_document, merged, to_document
 from tools.bench.workload import Group
 
 
@@ -31,10 +31,10 @@ def result() -> Result:
         row("far", Group.WRITING, {"overlayfs": outcome(1, 2, 9), "other": outcome(4, 4), "mine": outcome(16)}),
         row("lame", Group.COLD, {"overlayfs": outcome(2), "other": Outcome(failure="EIO"), "mine": outcome(1)}),
     ]
-    machine: dict[str, str | int] = {"date": "today", "kernel": "6.1", "processor": "fast", "processors": 2}
-    machine |= {"memory_mib": 9, "load_average": "0.1", "commit": "abc"}
+    run: dict[str, str | int] = {"date": "today", "kernel": "6.1", "processor": "fast", "processors": 2}
+    run |= {"memory_mib": 9, "load_average": "0.1", "commit": "abc", "sizes": "full", "repetitions": 3}
     versions = {"overlayfs": "Linux 6.1", "other": "other <1>", "mine": "unionfs 2"}
-    return Result(machine, rows, versions, {"absent": "isn't there"}, {"sqlite": "no time"}, 3, quick=False)
+    return Result([run], rows, versions, {"absent": "isn't there"}, {"sqlite": "no time"})
 
 
 def test_a_ratio_is_that_of_the_medians_and_its_spread_that_of_the_quartiles(result: Result) -> None:
@@ -80,6 +80,18 @@ def test_a_result_is_the_same_after_it_was_written_and_read(result: Result) -> N
     again = from_document(json.loads(json.dumps(to_document(result))))
     assert as_text(again) == as_text(result)
     assert as_svg(again) == as_svg(result)
+
+
+def test_of_several_runs_the_last_counts(result: Result) -> None:
+    again = row("far", Group.WRITING, {"overlayfs": outcome(1), "absent": outcome(3)})
+    sqlite = row("sqlite", Group.WRITING, {"overlayfs": outcome(1)})
+    later = Result(result.runs, [sqlite, again], {"absent": "here"}, {}, {"lame": "no time"})
+    both = merged([result, later])
+    assert len(both.runs) == 2
+    assert [row.workload for row in both.rows] == ["near", "far", "lame", "sqlite"]
+    assert both.rows[1] is again
+    assert set(both.versions) == {"overlayfs", "other", "mine", "absent"}
+    assert both.unavailable == both.left_out == {}
 
 
 def test_the_chart_has_a_mark_for_each_median_and_mean(result: Result) -> None:

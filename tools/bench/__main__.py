@@ -15,7 +15,7 @@ from tools.bench.figures import row
 from tools.bench.inputs import Inputs, inputs
 from tools.bench.measure import measure
 from tools.bench.report import as_text
-from tools.bench.result import Result, Row, machine, to_document
+from tools.bench.result import Result, Row, this_run, to_document
 from tools.bench.sizes import FULL, QUICK
 from tools.bench.workload import Workload
 from tools.bench.workloads import ALL
@@ -50,7 +50,7 @@ def _run(given: argparse.Namespace, workloads: Sequence[Workload], candidates: S
     left_out = {w.name: "runs programs of a Debian system" for w in workloads if w.needs_debian and not sizes.debian}
     repetitions = given.repetitions or (1 if given.quick else 5)
     rows: list[Row] = []
-    result = Result(machine(), rows, versions, unavailable, left_out, repetitions, given.quick)
+    result = Result([this_run(repetitions, quick=given.quick)], rows, versions, unavailable, left_out)
     try:
         with inputs(given.inputs, sizes) as made:
             for workload in (workload for workload in workloads if workload.name not in left_out):

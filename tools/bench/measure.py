@@ -13,7 +13,7 @@ from tools.bench.arm import Arm, Sample
 from tools.bench.candidates import Candidate
 from tools.bench.commands import CommandError
 from tools.bench.inputs import Inputs
-from tools.bench.workload import Workload
+from tools.bench.workload import Mounted, Workload
 
 _LONGEST = 600
 """Seconds after which a run of one workload by one candidate counts as failed."""
@@ -44,9 +44,10 @@ def measure(
     repetitions: int,
     tell: Callable[[str], None],
 ) -> dict[str, Outcome]:
-    """Run *workload* once to warm up and then *repetitions* times by each candidate, and give what each did.
+    """Run *workload* *repetitions* times by each candidate, and give what each did.
 
-    A candidate that fails is left out from then on; *tell* is called with its failure. A slow one gets fewer turns.
+    Before these comes one run to warm up, unless it is to be cold. A candidate that fails is left out from then on;
+    *tell* is called with its failure. A slow one gets fewer turns.
     """
     outcomes = {candidate.name: Outcome() for candidate in candidates}
     with ExitStack() as cleanup:
@@ -54,10 +55,12 @@ def measure(
         for number, candidate in enumerate(candidates):
             arms.append(Arm(candidate, workload, inputs, room / str(number)))
             cleanup.callback(arms[-1].close)
-        for repetition in range(repetitions + 1):
+        # What is cold each time has nothing to warm up.
+        to_warm_up = 0 if workload.mounted is Mounted.COLD else 1
+        for repetition in range(repetitions + to_warm_up):
             first = repetition % len(arms)
             for arm in arms[first:] + arms[:first]:
-                _take_turn(arm, outcomes[arm.candidate.name], counts=repetition > 0, tell=tell)
+                _take_turn(arm, outcomes[arm.candidate.name], counts=repetition >= to_warm_up, tell=tell)
     return outcomes
 
 

@@ -1,6 +1,7 @@
-"""Puts a run's figures into docs/performance.md, and its chart beside it: ``python -m tools.bench.publish FILE``.
+"""Puts a run's figures into docs/performance.md, and its chart beside it: ``python -m tools.bench.publish FILE...``.
 
-FILE is what ``--json`` wrote. The tables stand between two marks; what stands around them is written by hand.
+A A FILE is what ``--json`` wrote; of several, the last that has a workload counts. The tables stand between two marks;
+what stands around them is written by hand.
 """
 
 import json
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from tools.bench.chart import as_svg
 from tools.bench.report import as_text
-from tools.bench.result import from_document
+from tools.bench.result import from_document, merged
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 BEGIN = "<!-- figures: written by tools.bench.publish -->\n"
@@ -19,10 +20,10 @@ END = "<!-- end of figures -->\n"
 
 def main(words: Sequence[str], document: Path = DOCUMENT) -> int:
     """Write both files, and give the exit code."""
-    if len(words) != 1:
-        print("usage: python -m tools.bench.publish FILE", file=sys.stderr)
+    if not words:
+        print("usage: python -m tools.bench.publish FILE...", file=sys.stderr)
         return 2
-    result = from_document(json.loads(Path(words[0]).read_text()))
+    result = merged([from_document(json.loads(Path(word).read_text())) for word in words])
     chart = document.with_suffix(".svg")
     chart.write_text(as_svg(result))
     before, _, rest = document.read_text().partition(BEGIN)

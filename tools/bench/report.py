@@ -1,7 +1,7 @@
 """The results as text, for a terminal and for Markdown, which is the same."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tools.bench.candidates import BASELINE
 from tools.bench.figures import compared, geometric_means
@@ -103,20 +103,23 @@ def _table(lines: Sequence[Sequence[str]]) -> str:
 
 
 def _remarks(result: Result) -> str:
-    on = result.machine
-    count = "repetition" if result.repetitions == 1 else "repetitions"
     lines = [f"{name}: {version}" for name, version in result.versions.items()]
     lines += [f"{name}: **not measured**: {reason}" for name, reason in result.unavailable.items()]
     lines += [f"{workload}: **not measured**: {reason}" for workload, reason in result.left_out.items()]
     for row in result.rows:
         lines += [f"{row.workload}: {name} **failed**: {reason}" for name, reason in row.failures.items()]
     lines += _disturbed(result)
-    lines.append(
-        f"{on['date']}, Linux {on['kernel']}, {on['processors']} x {on['processor']}, {on['memory_mib']} MiB,"
-        f" load average {on['load_average']}, commit {on['commit']};"
-        f" up to {result.repetitions} {count} after one to warm up" + (", quick" if result.quick else "")
-    )
+    lines += [_told(run) for run in result.runs]
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _told(run: Mapping[str, str | int]) -> str:
+    count = "repetition" if run["repetitions"] == 1 else "repetitions"
+    return (
+        f"{run['date']}, Linux {run['kernel']}, {run['processors']} x {run['processor']}, {run['memory_mib']} MiB,"
+        f" load average {run['load_average']}, commit {run['commit']}, {run['sizes']} sizes,"
+        f" {run['repetitions']} {count}"
+    )
 
 
 def _disturbed(result: Result) -> list[str]:

@@ -44,23 +44,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """A whole run.
+    """What one run measured, or several.
 
-    ``versions`` describes each candidate that was measured; ``unavailable`` and ``left_out`` give the reasons why other
-    candidates, and other workloads, were not.
+    ``runs`` tells of each when, on what and how; ``versions`` describes each candidate that was measured;
+    ``unavailable`` and ``left_out`` give the reasons why other candidates, and other workloads, were not.
     """
 
-    machine: Mapping[str, str | int]
+    runs: Sequence[Mapping[str, str | int]]
     rows: Sequence[Row]
     versions: Mapping[str, str]
     unavailable: Mapping[str, str]
     left_out: Mapping[str, str]
-    repetitions: int
-    quick: bool
 
 
-def machine() -> dict[str, str | int]:
-    """Say on what figures are taken, and when."""
+def this_run(repetitions: int, *, quick: bool) -> dict[str, str | int]:
+    """Tell of a run that begins now on this machine."""
     cpus = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
@@ -71,6 +69,8 @@ def machine() -> dict[str, str | int]:
         "load_average": f"{os.getloadavg()[2]:.1f}",
         "python": platform.python_version(),
         "commit": _commit(),
+        "repetitions": repetitions,
+        "sizes": "quick" if quick else "full",
     }
 
 
@@ -78,6 +78,21 @@ def _commit() -> str:
     command = ("git", "describe", "--always", "--dirty")
     found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
     return found.stdout.strip() or "unknown"
+
+
+def merged(results: Sequence[Result]) -> Result:
+    """Give what the runs measured together; where several measured the same workload, the last counts."""
+    rows = {row.workload: row for result in results for row in result.rows}
+    versions = {name: text for result in results for name, text in result.versions.items()}
+    unavailable = {name: why for result in results for name, why in result.unavailable.items()}
+    left_out = {name: why for result in results for name, why in result.left_out.items()}
+    return Result(
+        runs=[run for result in results for run in result.runs],
+        rows=list(rows.values()),
+        versions=versions,
+        unavailable={name: why for name, why in unavailable.items() if name not in versions},
+        left_out={name: why for name, why in left_out.items() if name not in rows},
+    )
 
 
 def to_document(result: Result) -> dict[str, Any]:

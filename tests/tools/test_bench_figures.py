@@ -92,6 +92,9 @@ def test_of_several_runs_the_last_counts(result: Result) -> None:
     assert both.rows[1] is again
     assert set(both.versions) == {"overlayfs", "other", "mine", "absent"}
     assert both.unavailable == both.left_out == {}
+    text = as_text(both)
+    assert "| failed " in text
+    assert "| not measured " in text
 
 
 def test_the_chart_has_a_mark_for_each_median_and_mean(result: Result) -> None:

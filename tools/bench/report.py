@@ -66,11 +66,15 @@ def _ratio_table(rows: Sequence[Row], names: Sequence[str]) -> str:
 def _cell(row: Row, name: str) -> str:
     figure = row.figures.get(name)
     if figure is None:
-        return "failed"
+        return _absent(row, name)
     if name == BASELINE or figure.ratio is None or figure.ratio_quartiles is None:
         return _milliseconds(figure)
     low, high = figure.ratio_quartiles
     return f"{figure.ratio:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _absent(row: Row, name: str) -> str:
+    return "failed" if name in row.failures else "not measured"
 
 
 def _milliseconds(figure: Figure) -> str:
@@ -88,7 +92,7 @@ def _cost_table(result: Result, names: Sequence[str]) -> str:
 def _cost(row: Row, name: str) -> str:
     figure = row.figures.get(name)
     if figure is None:
-        return "failed"
+        return _absent(row, name)
     total = figure.workload_seconds + figure.daemon_seconds
     if name == BASELINE:
         return f"{total:.2f} s"

@@ -27,6 +27,9 @@ class Identity(NamedTuple):
     inode: int
 
 
+_DEVICES: dict[int, int] = {}
+
+
 class Node:
     """What files and directories have in common.
 
@@ -36,7 +39,7 @@ class Node:
     it may have extended attributes that show; where it has none, the file system needn't be asked.
     """
 
-    __slots__ = ("further_names", "has_xattrs", "lookups", "name", "number", "ownership", "parent", "real")
+    __slots__ = ("_device", "_inode", "further_names", "has_xattrs", "lookups", "name", "number", "ownership", "parent")
 
     def __init__(self, number: int, real: Identity) -> None:
         self.number = number
@@ -47,6 +50,17 @@ class Node:
         self.further_names: set[tuple[DirectoryInode, bytes]] | None = None
         self.ownership: Ownership | None = None
         self.has_xattrs = True
+
+    @property
+    def real(self) -> Identity:
+        """What the entry of the topmost layer is on disk; kept as two numbers, since a tuple takes 90 bytes more."""
+        return Identity(self._device, self._inode)
+
+    @real.setter
+    def real(self, identity: Identity) -> None:
+        # One number for all inodes of a device, and for this inode the one it is known by, where they are equal.
+        self._device = _DEVICES.setdefault(identity.device, identity.device)
+        self._inode = self.number if self.number == identity.inode else identity.inode
 
     def note(self, marks: Marks) -> None:
         """Know what the *marks* of the entry say that holds the metadata."""
@@ -68,9 +82,10 @@ class Inode(Node):
     it was made without a name and may be given one (open(2), O_TMPFILE); one whose last name was removed may not.
     """
 
-    __slots__ = ("content", "copying", "in_upper", "is_metacopy", "link_key", "linkable", "lower",
-                 "lower_links", "lower_path", "parked", "place", "type_bits",
-                 "unlinked")  # fmt: skip
+    __slots__ = (
+        "_directory", "_entry", "content", "copying", "in_upper", "is_metacopy", "link_key", "linkable", "lower",
+        "lower_links", "lower_path", "parked", "type_bits", "unlinked",
+    )  # fmt: skip
 
     def __init__(self, number: int, real: Identity, place: Place, type_bits: int, *, in_upper: bool) -> None:
         super().__init__(number, real)
@@ -87,6 +102,15 @@ class Inode(Node):
         self.parked = False
         self.unlinked = False
         self.linkable = False
+
+    @property
+    def place(self) -> Place:
+        """Where its metadata are; kept in two parts, as ``real`` is."""
+        return Place(self._directory, self._entry)
+
+    @place.setter
+    def place(self, place: Place) -> None:
+        self._directory, self._entry = place
 
 
 class DirectoryInode(Node):

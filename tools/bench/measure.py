@@ -1,5 +1,6 @@
 """The order of a run: all candidates take turns at a workload, each repetition beginning with another one."""
 
+import fcntl
 import signal
 import sqlite3
 import time
@@ -17,6 +18,9 @@ from tools.bench.workload import Mounted, Workload
 
 _LONGEST = 600
 """Seconds after which a run of one workload by one candidate counts as failed."""
+_LOCK = Path("/run/unionfs-bench.lock")
+_PAUSE = 0.005
+"""Seconds between two runs."""
 _ENOUGH = 3
 """Repetitions after which a slow candidate ..."""
 _SLOW = 20.0
@@ -67,20 +71,30 @@ def measure(
 def _take_turn(arm: Arm, outcome: Outcome, *, counts: bool, tell: Callable[[str], None]) -> None:
     if outcome.failure is not None or (outcome.spent > _SLOW and len(outcome.samples) >= _ENOUGH):
         return
-    start = time.monotonic()
     try:
-        with _time_limit():
+        with _alone(), _time_limit():
+            start = time.monotonic()
             sample = arm.sample()
+            outcome.spent += time.monotonic() - start
     except (OSError, CommandError, sqlite3.Error) as error:
         outcome.failure = " ".join(str(error).split()) or type(error).__name__
         outcome.samples.clear()
         tell(f"{arm.workload.name}: {arm.candidate.name} failed: {outcome.failure}")
         arm.close()
         return
-    outcome.spent += time.monotonic() - start
     outcome.peak_memory = arm.peak_memory
     if counts:
         outcome.samples.append(sample)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let several benchmarks on one machine take turns, run by run, instead of measuring each other."""
+    with open(_LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    # Whoever waits for it gets it only if it isn't taken again at once.
+    time.sleep(_PAUSE)
 
 
 @contextmanager

@@ -60,9 +60,10 @@ class Arm:
             OSError, CommandError: it failed.
         """
         for _ in range(_TRIES):
-            before, sample = self._dropped, self._run()
-            self._dropped = system.times_dropped()
-            if self.workload.mounted is Mounted.COLD or before in {None, self._dropped}:
+            # If they were dropped during the run before, that warmed up only a part.
+            before, self._dropped = self._dropped, system.times_dropped()
+            sample = self._run()
+            if self.workload.mounted is Mounted.COLD or before in {None, system.times_dropped()}:
                 return sample
         return replace(sample, disturbed=True)
 

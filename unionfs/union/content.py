@@ -16,7 +16,7 @@ from unionfs.layer.metadata import set_permissions, without_set_id
 from unionfs.layer.upper import Upper
 from unionfs.linux.files import allocate
 from unionfs.union.copy_up import CopyUp, content_of
-from unionfs.union.inode import DirectoryInode, Inode, Place
+from unionfs.union.inode import DirectoryInode, Inode
 from unionfs.union.nodes import Nodes
 from unionfs.union.open_files import OpenFile
 from unionfs.union.prefetch import Prefetch
@@ -56,34 +56,17 @@ class Content:
             return opened
         return self._open(node, node.place.directory, node.place.name, os.O_RDWR)
 
-    @contextlib.contextmanager
-    def settled(self, node: Inode, *, writable: bool) -> Iterator[int | None]:
-        """Lend a descriptor, maybe an O_PATH one, of the file that no copy-up takes the place of; None if one may.
+    def settled(self, node: Inode, *, writable: bool) -> OpenFile | None:
+        """Give an open file of *node*, whose content no copy-up will move any more; None where one may.
 
         Raises:
-            OSError: what open(2) gives.
+            OSError: what open(2) gives, and EIO where the content is missing.
         """
-        place = self._settled_place(node)
-        if place is None:
-            yield None
-            return
-        opened = self.writable(node) if writable else self._nodes.files.get(node.number)
-        if opened is not None:
-            with opened.held() as fd:
-                yield fd
-            return
-        fd = place.directory.open(place.name, os.O_PATH)
-        try:
-            yield fd
-        finally:
-            os.close(fd)
-
-    def _settled_place(self, node: Inode) -> Place | None:
         if node.type_bits != stat.S_IFREG:
             return None
-        if self._copy_up is None:
-            return node.content if node.is_metacopy else node.place
-        return node.place if node.in_upper and not node.is_metacopy and node.copying is None else None
+        if self._copy_up is not None and (not node.in_upper or node.is_metacopy or node.copying is not None):
+            return None
+        return self.writable(node) if writable else self.readable(node)
 
     def _open(self, node: Inode, directory: Directory, name: bytes, flags: int) -> OpenFile:
         try:

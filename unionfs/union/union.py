@@ -9,7 +9,6 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,7 +27,7 @@ from unionfs.union.inode_flags import InodeFlags
 from unionfs.union.loading import Loading
 from unionfs.union.lowers import Lowers
 from unionfs.union.nodes import Nodes
-from unionfs.union.open_files import OpenFiles
+from unionfs.union.open_files import OpenFile, OpenFiles
 from unionfs.union.removal import Removal
 from unionfs.union.renaming import Renaming
 from unionfs.union.step import Operation
@@ -268,10 +267,8 @@ class Union:
         """Prepare the file for being used as *flags* say; never needed for what follows to be right."""
         return self._content.open(self._file(number), flags)
 
-    def settled_content(self, number: int, *, writable: bool) -> AbstractContextManager[int | None]:
-        """Lend a descriptor of the file that holds the content from now on; None where that may still change.
-
-        Unless *writable* it may be one that can't be read through either (O_PATH).
+    def settled_content(self, number: int, *, writable: bool) -> OpenFile | None:
+        """Give the open file that holds the content from now on, for the moment; None where it may still be moved.
 
         Raises:
             OSError: what opening gives.

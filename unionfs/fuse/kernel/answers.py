@@ -141,7 +141,7 @@ class Answers:
         return self._made_and_open(shown, flags)
 
     def _made_and_open(self, shown: Attributes, flags: int) -> bytes:
-        opened = self._passthrough.note_open(shown.ino, flags) if self._passthrough.is_on else _OPEN_CACHED
+        opened = self._passthrough.note_open(shown.ino, flags, is_new=True) if self._passthrough.is_on else _OPEN_CACHED
         return self._entry(shown) + opened
 
     def tmpfile(self, request: Request) -> bytes:

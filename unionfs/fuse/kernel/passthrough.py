@@ -6,7 +6,6 @@ last is closed, and what a copy-up may still move isn't passed through: who open
 file.
 """
 
-import contextlib
 import errno
 import logging
 import os
@@ -88,8 +87,10 @@ class Passthrough:
         opened = self._opened.get(number)
         return opened is not None and opened.backing != _NO_BACKING
 
-    def note_open(self, number: int, flags: int) -> bytes:
+    def note_open(self, number: int, flags: int, *, is_new: bool = False) -> bytes:
         """Take note that the file *number* is opened with *flags*, those of open(2), and give the answer.
+
+        One that *is_new* was made by the same request.
 
         Raises:
             OSError: it is opened for writing, and its layer refuses that.
@@ -100,7 +101,8 @@ class Passthrough:
             opened = _Opened(self._backing(number, writes=writes))
             self._opened[number] = opened
         elif opened.backing and writes:
-            self._check_writable(number)
+            # Opened as the kernel is going to, whose own failure would be EIO to the program.
+            self._union.settled_content(number, writable=True)
         opened.users += 1
         if not opened.backing:
             return _CACHED
@@ -109,7 +111,8 @@ class Passthrough:
         opened.writers += 1
         if number not in self.changing:
             self.changing.add(number)
-            self._device.forget_attributes(number)
+            if not is_new:
+                self._device.forget_attributes(number)
         return abi.OPEN_OUT.pack(_WRITES, abi.OPEN_PASSTHROUGH, opened.backing)
 
     def note_release(self, number: int, handle: int) -> None:
@@ -122,30 +125,24 @@ class Passthrough:
         if handle == _WRITES:
             opened.writers -= 1
             if not opened.writers:
+                # Since the first of them opened it the kernel has kept no attributes.
                 self.changing.discard(number)
-                self._device.forget_attributes(number)
         if not opened.users:
             del self._opened[number]
             if opened.backing:
                 self._device.close_backing(opened.backing)
 
-    def _check_writable(self, number: int) -> None:
-        """Open the file as the kernel is going to, whose own failure would be EIO to the program."""
-        with self._union.settled_content(number, writable=True):
-            return
-
     def _backing(self, number: int, *, writes: bool) -> int:
         """Tell the kernel of the file that holds the content of *number*, and give its number there, 0 for none."""
         if self._ended:
             return _NO_BACKING
-        with contextlib.ExitStack() as held:
-            try:
-                fd = held.enter_context(self._union.settled_content(number, writable=writes))
-            except OSError as error:
-                if error.errno not in _SHORT_OF_ROOM:
-                    raise
-                return _NO_BACKING
-            return _NO_BACKING if fd is None else self._tell_kernel_of(fd)
+        try:
+            file = self._union.settled_content(number, writable=writes)
+        except OSError as error:
+            if error.errno not in _SHORT_OF_ROOM:
+                raise
+            return _NO_BACKING
+        return _NO_BACKING if file is None else self._tell_kernel_of(file.fd)
 
     def _tell_kernel_of(self, fd: int) -> int:
         try:

@@ -31,6 +31,7 @@ def test_nothing_that_a_terminal_obeys_is_left(text: str, shown: str) -> None:
     [
         (FileNotFoundError(2, "No such file or directory", "/a"), "/a: No such file or directory"),
         (FileNotFoundError(2, "No such file or directory", b"/\xff\n"), r"/\xff\x0a: No such file or directory"),
+        (FileNotFoundError(2, "No such file or directory", b""), "'': No such file or directory"),
         (OSError(18, "Invalid cross-device link", "a", None, "b"), "a -> b: Invalid cross-device link"),
         (OSError(28, "No space left on device"), "No space left on device"),
         (OSError("in words"), "in words"),

@@ -38,6 +38,11 @@ def test_what_is_no_directory_is_refused_by_name(tmp_path: Path, name: str, reas
         open_mountpoint(os.fsencode(tmp_path / name))
 
 
+def test_an_empty_path_is_shown_as_one() -> None:
+    with pytest.raises(MountError, match="the mountpoint '' does not exist"):
+        open_mountpoint(b"")
+
+
 @pytest.fixture
 def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "PATIENCE", 0.1)

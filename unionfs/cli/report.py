@@ -12,7 +12,7 @@ EXIT_USAGE = 2
 def describe(error: BaseException) -> str:
     """Give *error* as one line, with the file an ``OSError`` names before its reason."""
     if isinstance(error, OSError) and error.strerror:
-        names = [_shown(name) for name in (error.filename, error.filename2) if name is not None]
+        names = [_shown(name) or "''" for name in (error.filename, error.filename2) if name is not None]
         return escape(f"{' -> '.join(names)}: {error.strerror}" if names else error.strerror)
     text = str(error)
     if _is_a_bug(error):

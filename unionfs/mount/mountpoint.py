@@ -23,7 +23,7 @@ def open_mountpoint(path: bytes) -> Mountpoint:
     Raises:
         MountError: it is missing, isn't a directory, or is in use by a live mount of ours.
     """
-    shown = os.fsdecode(path)
+    shown = os.fsdecode(path) or "''"
     try:
         resolved = table.resolve(path)
         _clear(resolved)

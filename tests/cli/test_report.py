@@ -37,6 +37,10 @@ def test_nothing_that_a_terminal_obeys_is_left(text: str, shown: str) -> None:
         (OSError("in words"), "in words"),
         (MountError("two\nlines"), r"two\x0alines"),
         (OptionError("unknown option: x"), "unknown option: x"),
+        (
+            ModuleNotFoundError("No module named 'click'", name="click"),
+            "the Python package click is missing: install this program with what it needs",
+        ),
         (ValueError("surprise"), "internal error: ValueError: surprise (--debug shows where)"),
         (AssertionError(), "internal error: AssertionError:  (--debug shows where)"),
     ],

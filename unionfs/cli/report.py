@@ -15,7 +15,9 @@ def describe(error: BaseException) -> str:
         names = [_shown(name) or "''" for name in (error.filename, error.filename2) if name is not None]
         return escape(f"{' -> '.join(names)}: {error.strerror}" if names else error.strerror)
     text = str(error)
-    if _is_a_bug(error):
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("unionfs"):
+        text = f"the Python package {error.name} is missing: install this program with what it needs"
+    elif _is_a_bug(error):
         text = f"internal error: {type(error).__name__}: {text} (--debug shows where)"
     return escape(text or type(error).__name__)
 

@@ -9,7 +9,6 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from unionfs.layer.attributes import Attributes
@@ -30,26 +29,8 @@ from unionfs.union.nodes import Nodes
 from unionfs.union.open_files import OpenFile, OpenFiles
 from unionfs.union.removal import Removal
 from unionfs.union.renaming import Renaming
+from unionfs.union.settings import Settings
 from unionfs.union.step import Operation
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a union behaves.
-
-    ``redirect``: directories of the layers beneath can be renamed. ``follow_redirects``: redirects are read.
-    ``metacopy``: a change of metadata leaves the content beneath. ``volatile``: nothing is synced. ``acl``: access
-    lists are kept. ``prefetch``: where files are read in order, or a tree is walked, what comes next is read ahead.
-    ``open_files``: how many descriptors of regular files are kept open.
-    """
-
-    redirect: bool = False
-    follow_redirects: bool = True
-    metacopy: bool = False
-    volatile: bool = False
-    acl: bool = True
-    prefetch: bool = True
-    open_files: int = 256
 
 
 class Listed(NamedTuple):

@@ -231,9 +231,9 @@ def gnu_sparse(
         mtime=attributes.get("mtime", 0),
     )
     following = [
-        (
-            b"".join(table[4 + 21 * n : 25 + 21 * n]).ljust(504, b"\0") + (b"\1" if n + 1 < count else b"\0")
-        ).ljust(BLOCK, b"\0")
+        (b"".join(table[4 + 21 * n : 25 + 21 * n]).ljust(504, b"\0") + (b"\1" if n + 1 < count else b"\0")).ljust(
+            BLOCK, b"\0"
+        )
         for n in range(count)
     ]
     return header + b"".join(following) + padded(content)

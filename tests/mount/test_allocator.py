@@ -57,3 +57,18 @@ def test_an_allocator_that_was_chosen_stays(chosen: str) -> None:
 @pytest.mark.parametrize("option", [["-X", "dev"], ["-X", "tracemalloc"]])
 def test_one_that_checks_or_traces_stays(option: list[str]) -> None:
     subprocess.run([sys.executable, *option, "-c", _PROGRAM, "returning"], stdout=subprocess.DEVNULL, check=True)
+
+
+def test_ten_thousand_new_objects_are_searched_for_nothing() -> None:
+    program = """
+import gc
+from unionfs.mount.allocator import collect_rarely
+searches = []
+collect_rarely()
+gc.callbacks.append(lambda phase, info: searches.append(phase))
+many = [[number] for number in range(10000)]
+assert not searches and gc.get_freeze_count()
+many = [[number] for number in range(100000)]
+assert searches
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

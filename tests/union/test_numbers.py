@@ -62,7 +62,7 @@ def test_any_inode_has_a_number_that_can_be_told_and_is_found_by_it(inode: int, 
 def test_numbers_of_the_first_file_system_are_those_on_disk() -> None:
     table = InodeTable()
     table.know_device(7)
-    assert table.natural_number(Identity(7, 4711)) == 4711
+    assert table.natural_number(7, 4711) == 4711
 
 
 def test_more_file_systems_than_have_a_place_are_told_apart() -> None:

@@ -50,6 +50,7 @@ def decode(
         OSError: an entry can't be examined.
     """
     entries: dict[bytes, Entry] = {}
+    file = Kind.FILE
     whited_out: list[tuple[bytes, int]] = []
     for found in listing:
         name = found.name
@@ -57,6 +58,9 @@ def decode(
             directory.tree.holds_prefixes = True
             if not name.startswith(_AUFS_METADATA) and len(name) > len(PREFIX):
                 whited_out.append((name[len(PREFIX) :], found.inode()))
+        elif not xattr_whiteouts and found.is_file(follow_symlinks=False):
+            # By far the most, and so without a further call.
+            entries[name] = Entry(file, found.inode(), directory)
         else:
             kind = _kind(found, directory, xattr_whiteouts=xattr_whiteouts)
             entries[name] = Entry(kind, found.inode(), directory)

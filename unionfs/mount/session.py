@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from unionfs.mount import table
-from unionfs.mount.allocator import use_returning_allocator
+from unionfs.mount.allocator import collect_rarely, use_returning_allocator
 from unionfs.mount.attach import attach
 from unionfs.mount.daemon import run_detached
 from unionfs.mount.errors import MountError
@@ -60,6 +60,7 @@ def run(mountpoint: bytes, options: MountOptions, process: ProcessOptions, open_
 
     def serve(ready: Callable[[], None]) -> int:
         use_returning_allocator()
+        collect_rarely()
         start_logging(file=process.log_file, foreground=process.foreground, debug=process.debug)
         raise_descriptor_limit()
         with contextlib.closing(open_stack(options)) as stack:

@@ -5,10 +5,13 @@ does to the upper, whose only writer it is.
 """
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 from unionfs.layer.directory import Directory
 from unionfs.layer.entry import Entry, Kind
 from unionfs.union.listing import Listing
+
+_kind_of = attrgetter("kind")
 
 
 class Contents:
@@ -26,7 +29,7 @@ class Contents:
         for lower in lowers:
             self._merge(lower.scan())
         self._ended.clear()
-        if any(entry.kind is Kind.WHITEOUT for entry in self.lower.values()):
+        if Kind.WHITEOUT in map(_kind_of, self.lower.values()):
             self.lower = {name: entry for name, entry in self.lower.items() if entry.kind is not Kind.WHITEOUT}
 
     def _merge(self, beneath: dict[bytes, Entry]) -> None:

@@ -71,15 +71,17 @@ class Listing:
 
     def after(self, cookie: int) -> Iterator[tuple[bytes, int]]:
         """Give the names behind *cookie*, each with its own; one removed while iterating is left out."""
-        serial = LAST_COOKIE - cookie
-        while True:
-            position = bisect_left(self._serials, serial) - 1
-            if position < 0:
-                return
-            serial = self._serials[position]
-            name = self._names[position]
+        names, serials = self._names, self._serials
+        position = bisect_left(serials, LAST_COOKIE - cookie)
+        while position:
+            position -= 1
+            name, cookie = names[position], LAST_COOKIE - serials[position]
             if name is not None:
-                yield name, LAST_COOKIE - serial
+                yield name, cookie
+            if names is not self._names:
+                # The gaps were squeezed out meanwhile; nothing else moves what comes later.
+                names, serials = self._names, self._serials
+                position = bisect_left(serials, LAST_COOKIE - cookie)
 
     def cookie(self, name: bytes) -> int | None:
         """Give the cookie of *name*, searched for one by one; None where it isn't listed."""

@@ -135,7 +135,7 @@ def _holding(contents: Contents, name: bytes) -> Sequence[Directory]:
 
 
 def _are_slow(parts: Sequence[Directory]) -> bool:
-    return any(part.tree.pace.is_slow for part in parts)
+    return any(part.tree.pace.is_slow and not part.tree.in_memory for part in parts)
 
 
 def _routes(parts: Sequence[Directory]) -> list[Route]:

@@ -130,8 +130,9 @@ class Nodes:
         known = parent.children.get(name)
         if known is not None:
             return known.number
-        if parent.contents is not None and name not in parent.contents.upper:
-            number = self.table.natural_number(Identity(entry.directory.tree.device, entry.inode))
+        directory = entry.directory
+        if directory is not parent.upper:
+            number = self.table.natural_number(directory.tree.device, entry.inode)
             if self.table.get(number) is None:
                 return number
         try:
@@ -235,7 +236,7 @@ class Nodes:
         """Give what the index needs to know of a lower file with several names, once the index holds anything."""
         if self.upper is None or not self.upper.links:
             return None
-        number = self.table.natural_number(Identity(attributes.dev, attributes.ino))
+        number = self.table.natural_number(attributes.dev, attributes.ino)
         return Origin(number, self.upper.links.key(*place), attributes.nlink)
 
     def _load_linked(self, parent: DirectoryInode, name: bytes, origin: Origin, found: Attributes) -> Inode:

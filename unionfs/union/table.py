@@ -13,7 +13,7 @@ from unionfs.linux.memory import release_free_memory
 from unionfs.union.inode import AnyInode, DirectoryInode, Identity
 
 ROOT = 1
-_DEVICE_SHIFT = 56
+_DEVICE_FACTOR = 1 << 56
 _MAX_DEVICES = 32
 _MIXED = 1 << 61
 _SPARE = 1 << 62
@@ -39,25 +39,25 @@ class InodeTable:
         """Give *device* its place among the file systems of the stack, in the order of the calls."""
         self._devices.setdefault(device, len(self._devices))
 
-    def natural_number(self, identity: Identity) -> int:
-        """Give the number that *identity* has by itself."""
-        place = self._devices.get(identity.device, _MAX_DEVICES)
-        if place < _MAX_DEVICES and ROOT < identity.inode < 1 << _DEVICE_SHIFT:
-            return place << _DEVICE_SHIFT | identity.inode
-        return self._mixed_number(identity)
+    def natural_number(self, device: int, inode: int) -> int:
+        """Give the number that the inode *inode* of *device* has by itself."""
+        place = self._devices.get(device, _MAX_DEVICES)
+        if place < _MAX_DEVICES and ROOT < inode < _DEVICE_FACTOR:
+            return place * _DEVICE_FACTOR + inode if place else inode
+        return self._mixed_number(device, inode)
 
-    def _mixed_number(self, identity: Identity) -> int:
+    def _mixed_number(self, device: int, inode: int) -> int:
         # A file system inside a layer, such as a subvolume, isn't one of the stack's.
-        place = self._devices.get(identity.device, identity.device + _MAX_DEVICES)
-        return _MIXED | ((place + 1) * _SPREAD ^ identity.inode) % _MIXED
+        place = self._devices.get(device, device + _MAX_DEVICES)
+        return _MIXED | ((place + 1) * _SPREAD ^ inode) % _MIXED
 
     def free_number(self, identity: Identity, recorded: int | None = None) -> int:
         """Give a number for *identity* that no other inode has now: the *recorded* one, its own, or a further one."""
         if recorded is not None and ROOT < recorded < _END and recorded not in self._by_number:
             return recorded
-        number = self.natural_number(identity)
+        number = self.natural_number(*identity)
         if number in self._by_number:
-            number = self._mixed_number(identity)
+            number = self._mixed_number(*identity)
         return number if number not in self._by_number else self.spare_number()
 
     def spare_number(self) -> int:
@@ -71,7 +71,7 @@ class InodeTable:
         """Give the known inode that is *identity* on disk, or that was copied up from it."""
         known = self._by_identity.get(identity)
         if known is None:
-            candidate = self._by_number.get(self.natural_number(identity))
+            candidate = self._by_number.get(self.natural_number(*identity))
             if candidate is not None and identity in (candidate.real, getattr(candidate, "lower", None)):
                 known = candidate
         return known
@@ -82,7 +82,7 @@ class InodeTable:
         self._index(node)
 
     def _index(self, node: AnyInode) -> None:
-        if self.natural_number(node.real) != node.number:
+        if self.natural_number(*node.real) != node.number:
             self._by_identity[node.real] = node
 
     def move(self, node: AnyInode, real: Identity) -> None:

@@ -16,6 +16,8 @@ _NANOSECONDS = 1_000_000_000
 _HEADER_SIZE = abi.IN_HEADER.size
 _FLAGS_LOW = 0xFFFFFFFF
 _DIRENT_ALIGNMENT = 8
+# What follows a name, by its length modulo the alignment, which the fields before it keep.
+_PADDING = tuple(bytes(-length % _DIRENT_ALIGNMENT) for length in range(_DIRENT_ALIGNMENT))
 
 
 class ProtocolError(ValueError):
@@ -226,8 +228,8 @@ def sized_reply(value: bytes, size: int) -> bytes:
 
 def dirent(number: int, cookie: int, kind: int, entry_name: bytes) -> bytes:
     """Give one record of READDIR; *cookie* is where a listing goes on behind it."""
-    record = abi.DIRENT.pack(number, cookie, len(entry_name), kind) + entry_name
-    return record + bytes(-len(record) % _DIRENT_ALIGNMENT)
+    length = len(entry_name)
+    return abi.DIRENT.pack(number, cookie, length, kind) + entry_name + _PADDING[length % _DIRENT_ALIGNMENT]
 
 
 def answer_header(unique: int, length: int, error: int = 0) -> bytes:

@@ -3,6 +3,8 @@
 import os
 
 _LOCKS = "/proc/locks"
+# The kernel gives its table page by page, and an entry can slip between two pages when others' locks end meanwhile.
+_LOOKS = 3
 
 
 def flock_holder(fd: int) -> int | None:
@@ -12,6 +14,11 @@ def flock_holder(fd: int) -> int | None:
     """
     found = os.fstat(fd)
     wanted = b"%02x:%02x:%d" % (os.major(found.st_dev), os.minor(found.st_dev), found.st_ino)
+    looks = (_listed_holder(wanted) for _ in range(_LOOKS))
+    return next((holder for holder in looks if holder is not None), None)
+
+
+def _listed_holder(wanted: bytes) -> int | None:
     with open(_LOCKS, "rb") as locks:
         for line in locks:
             # proc(5): "1: FLOCK  ADVISORY  WRITE 3568 fd:00:2531452 0 EOF"; "->" marks one that waits.

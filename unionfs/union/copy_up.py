@@ -27,6 +27,7 @@ from unionfs.union.origin import Origin
 from unionfs.union.step import Gate, Operation
 
 _CAPABILITIES = b"security.capability"
+_SET_ID = stat.S_ISUID | stat.S_ISGID
 
 
 class CopyUp:
@@ -76,23 +77,32 @@ class CopyUp:
         parent = node.parent
         if node.removed is not None or parent is None or parent.upper is None:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
-        shown = self._nodes.attributes(node)
-        owned = self._nodes.ownership(node)
+        found = node.place.directory.status()
+        shown, owned = self._nodes.attributes(node, Attributes(found)), self._nodes.ownership(node, Attributes(found))
         staged = self._upper.stage(New(owned))
         with self._upper.workdir.discarding(staged):
-            self._upper.metadata.copy_xattrs(*node.place, self._upper.work, staged)
-            self._restore_mode(staged, owned)
+            self._copy_xattrs(node, staged, owned)
             set_times(self._upper.work, staged, shown.atime_ns, shown.mtime_ns)
             status = self._upper.work.status(staged)
             self._put(staged, parent, node.name, is_directory=True)
         node.upper = parent.upper.child(node.name)
         self._nodes.table.move(node, Identity(status.st_dev, status.st_ino))
         self._note(parent, node.name, shown.mode, status.st_ino)
-        node.note(node.upper.marks())
+        self._note_record(node)
 
-    def _restore_mode(self, staged: bytes, owned: Ownership) -> None:
-        """Set the permissions again: an access list that was copied over them counts as a change."""
-        self._upper.metadata.give(self._upper.work, staged, owned)
+    def _copy_xattrs(self, node: AnyInode, staged: bytes, owned: Ownership) -> None:
+        if node.has_xattrs:
+            self._upper.metadata.copy_xattrs(*node.place, self._upper.work, staged)
+        if (node.has_xattrs or owned.permissions & _SET_ID) and owned.type_bits != stat.S_IFLNK:
+            # An access list that was copied over the permissions counts as a change; writing may take set-id bits.
+            self._upper.metadata.give(self._upper.work, staged, owned)
+
+    def _note_record(self, node: AnyInode) -> None:
+        """Know what the copy of *node* records of itself; its other attributes are those that it had."""
+        if self._upper.metadata.may_record:
+            node.note(node.place.directory.marks(node.place.name))
+        else:
+            node.ownership = None
 
     def _put(self, staged: bytes, parent: DirectoryInode, name: bytes, *, is_directory: bool) -> None:
         assert parent.upper is not None
@@ -109,21 +119,29 @@ class CopyUp:
     def _file(self, node: Inode, *, content: bool, size: int | None) -> Operation[None]:
         if node.parent is not None:
             self.directory(node.parent)
-        shown = self._nodes.attributes(node)
+        found = node.place.directory.status(node.place.name)
+        shown, owned = self._nodes.attributes(node, Attributes(found)), self._nodes.ownership(node, Attributes(found))
         if not shown.is_regular or shown.size == 0:
             content = True
+        key = self._link_key(node, found.st_nlink)
         target = os.readlink(node.place.name, dir_fd=node.place.directory.fd()) if stat.S_ISLNK(shown.mode) else b""
-        staged = self._upper.stage(New(self._nodes.ownership(node), target))
+        staged = self._upper.stage(New(owned, target))
         with _held_back(node):
             with self._upper.workdir.discarding(staged):
                 if shown.is_regular and content:
                     place = Place(self._upper.work, staged)
                     yield from self._copy(node, place, shown, shown.size if size is None else min(size, shown.size))
-                self._finish(node, staged, shown, content=content)
+                if not content:
+                    self._mark_metacopy(staged, shown)
+                self._copy_xattrs(node, staged, owned)
+                origin = Origin(node.number, key, node.lower_links)
+                self._upper.set_mark(self._upper.work, staged, private_xattrs.ORIGIN, origin.text())
+                set_times(self._upper.work, staged, shown.atime_ns, shown.mtime_ns)
                 if shown.is_regular and content:
                     yield from self._sync(Place(self._upper.work, staged))
-                place = self._put_file(node, staged, shown)
-            self._become_upper(node, place, content=content)
+                status = self._upper.work.status(staged)
+                place = self._put_file(node, staged, shown.mode, status.st_ino)
+            self._become_upper(node, place, Identity(status.st_dev, status.st_ino), content=content)
 
     def _copy(self, node: Inode, target_place: Place, shown: Attributes, size: int) -> Operation[None]:
         """Copy the content to *target_place*, in one blocking step unless it is at hand."""
@@ -151,18 +169,6 @@ class CopyUp:
             finally:
                 os.close(fd)
 
-    def _finish(self, node: Inode, staged: bytes, shown: Attributes, *, content: bool) -> None:
-        """Give the staged file attributes, marks and times. Its size comes first: setting it clears capabilities."""
-        upper, work = self._upper, self._upper.work
-        if not content:
-            self._mark_metacopy(staged, shown)
-        upper.metadata.copy_xattrs(*node.place, work, staged)
-        if node.type_bits != stat.S_IFLNK:
-            self._restore_mode(staged, self._nodes.ownership(node))
-        key = self._link_key(node)
-        upper.set_mark(work, staged, private_xattrs.ORIGIN, Origin(node.number, key, node.lower_links).text())
-        set_times(work, staged, shown.atime_ns, shown.mtime_ns)
-
     @staticmethod
     def _set_size(place: Place, size: int) -> None:
         fd = place.directory.open(place.name, os.O_WRONLY)
@@ -177,15 +183,13 @@ class CopyUp:
         if not self._upper.set_mark(work, staged, private_xattrs.METACOPY, b""):
             raise OSError(errno.EOPNOTSUPP, "the upper can't keep the mark of a metacopy")
 
-    def _link_key(self, node: Inode) -> bytes | None:
-        """Give the index's key of a lower file with several names."""
-        if node.link_key is None:
-            links = node.place.directory.status(node.place.name).st_nlink
-            if links > 1:
-                node.link_key, node.lower_links = self._upper.links.key(*node.place), links
+    def _link_key(self, node: Inode, links: int) -> bytes | None:
+        """Give the index's key of a lower file that has *links* names, if those are several."""
+        if node.link_key is None and links > 1:
+            node.link_key, node.lower_links = self._upper.links.key(*node.place), links
         return node.link_key
 
-    def _put_file(self, node: Inode, staged: bytes, shown: Attributes) -> Place:
+    def _put_file(self, node: Inode, staged: bytes, mode: int, inode: int) -> Place:
         """Put the staged file at the name by which it is known, and give the place at which it is reached.
 
         One with several lower names goes into the index first; one whose name is gone stays in the workdir.
@@ -203,7 +207,7 @@ class CopyUp:
             node.parked = True
             return Place(self._upper.work, staged)
         self._put(staged, parent, name, is_directory=False)
-        self._note(parent, name, shown.mode, parent.upper.status(name).st_ino)
+        self._note(parent, name, mode, inode)
         return Place(parent.upper, name)
 
     def link_at_lower_name(self, node: Inode, parent: DirectoryInode, name: bytes) -> None:
@@ -217,7 +221,7 @@ class CopyUp:
         keep_times(parent.upper, before)
         self._note(parent, name, node.type_bits, node.real.inode)
 
-    def _become_upper(self, node: Inode, place: Place, *, content: bool) -> None:
+    def _become_upper(self, node: Inode, place: Place, real: Identity, *, content: bool) -> None:
         """Let the tables follow: *node* is the file of the upper at *place*."""
         if not content and not node.is_metacopy:
             node.content = node.place
@@ -228,9 +232,8 @@ class CopyUp:
         node.lower = node.real
         node.place, node.in_upper = place, True
         self._nodes.files.drop(node.number)
-        attributes, marks = place.directory.examine(place.name)
-        node.note(marks)
-        self._nodes.table.move(node, Identity(attributes.dev, attributes.ino))
+        self._note_record(node)
+        self._nodes.table.move(node, real)
 
     # Moving.
 

@@ -3,7 +3,7 @@
 import errno
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -170,6 +170,35 @@ def test_a_session_ends_after_what_is_under_way(stack: Stack, monkeypatch: pytes
     assert open_descriptors() == before
     assert stack.staged() == []
     assert (stack.upper / "renamed").read_bytes() == b"Content"
+
+
+@pytest.mark.usefixtures("cold")
+@pytest.mark.parametrize("refusal", [errno.ENOENT, errno.ENODEV])
+def test_an_answer_that_nobody_takes_any_more_is_dropped(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refusal: int
+) -> None:
+    """ENOENT: whoever asked was interrupted; ENODEV: the mount has ended."""
+    before, refused = open_descriptors(), threading.Event()
+    writev = os.writev
+
+    def refuse_once(fd: int, pieces: Sequence[bytes]) -> int:
+        if refused.is_set():
+            return writev(fd, pieces)
+        refused.set()
+        raise OSError(refusal, os.strerror(refusal))
+
+    with stack.opened() as opened, connected(opened.union) as kernel:
+        number = lookup(kernel, b"f")
+        held = Held(monkeypatch, "pread")
+        kernel.send(Opcode.READ, number, READ)
+        assert held.begun.wait(PATIENCE)
+        monkeypatch.setattr(os, "writev", refuse_once)
+        held.go_on.set()
+        assert refused.wait(PATIENCE)
+        assert read(kernel, number) == b"content"
+        assert kernel.is_silent()
+    assert open_descriptors() == before
+    assert not caplog.records
 
 
 def test_what_is_done_beside_a_request_does_not_hold_it_up(

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from unionfs.union.step import Step
 
 _log = logging.getLogger(__name__)
-MOST_WORKERS = 8
+# Enough that those who wait for a slow disk keep nobody waiting whose disk is quick.
+MOST_WORKERS = 16
 
 
 class Done(NamedTuple):

@@ -45,6 +45,7 @@ class Arm:
     def __init__(self, candidate: Candidate, workload: Workload, inputs: Inputs, room: Path) -> None:
         self.candidate = candidate
         self.workload = workload
+        self.inputs = inputs
         self.peak_memory = 0
         """KiB that the daemon had resident at most, in the repetition in which it was most."""
         self._room = room

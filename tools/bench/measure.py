@@ -14,6 +14,7 @@ from tools.bench.arm import Arm, Sample
 from tools.bench.candidates import Candidate
 from tools.bench.commands import CommandError
 from tools.bench.inputs import Inputs
+from tools.bench.sizes import QUICK, Sizes
 from tools.bench.workload import Mounted, Workload
 
 _LONGEST = 600
@@ -72,7 +73,7 @@ def _take_turn(arm: Arm, outcome: Outcome, *, counts: bool, tell: Callable[[str]
     if outcome.failure is not None or (outcome.spent > _SLOW and len(outcome.samples) >= _ENOUGH):
         return
     try:
-        with _alone(), _time_limit():
+        with _alone(arm.inputs.sizes), _time_limit():
             start = time.monotonic()
             sample = arm.sample()
             outcome.spent += time.monotonic() - start
@@ -88,8 +89,14 @@ def _take_turn(arm: Arm, outcome: Outcome, *, counts: bool, tell: Callable[[str]
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Let several benchmarks on one machine take turns, run by run, instead of measuring each other."""
+def _alone(sizes: Sizes) -> Iterator[None]:
+    """Let several benchmarks on one machine take turns, run by run, instead of measuring each other.
+
+    But for quick ones, whose figures don't count.
+    """
+    if sizes is QUICK:
+        yield
+        return
     with open(_LOCK, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -89,13 +89,13 @@ def read_directories(routes: Sequence[Route]) -> int:
 
 def _touch_inodes(fd: int) -> None:
     """Look at one entry of each group whose inodes share a block, in the order in which they lie on the disk."""
-    groups: dict[int, bytes] = {}
+    groups: dict[int, os.DirEntry[str]] = {}
     with os.scandir(fd) as listing:
         for found in listing:
-            groups.setdefault(found.inode() // _INODES_IN_BLOCK, os.fsencode(found.name))
+            groups.setdefault(found.inode() // _INODES_IN_BLOCK, found)
     for group in sorted(groups)[:_MOST_GROUPS]:
         with contextlib.suppress(OSError):
-            os.stat(groups[group], dir_fd=fd, follow_symlinks=False)
+            os.stat(groups[group].name, dir_fd=fd, follow_symlinks=False)
 
 
 def read_content(wanted: Sequence[tuple[Route, Sequence[bytes]]], limit: int) -> int:

@@ -15,8 +15,8 @@ from unionfs.union.inode import DirectoryInode
 from unionfs.union.step import Aside
 
 # How many directories in one are read ahead at a time, and when so few of them are left that more are.
-_AHEAD = 12
-_FEW = 4
+_AHEAD = 40
+_FEW = 20
 # How many entries are looked through for them.
 _ENTRIES = 256
 _DIRECTORIES = 64

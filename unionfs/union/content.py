@@ -134,18 +134,21 @@ class Content:
         return whole
 
     def write(
-        self, node: Inode, offset: int, content: bytes, *, keep_set_id: bool, keep_mtime: bool = False
+        self, node: Inode, offset: int, content: bytes | memoryview, *, keep_set_id: bool, keep_mtime: bool = False
     ) -> Operation[int]:
         """Write *content* at *offset*, copying up first; a writer without privilege takes set-id bits away.
 
-        With *keep_mtime* the file was changed earlier, and its time is set, before or after, by who knows when.
+        *content* need hold only until the operation is done or yields. With *keep_mtime* the file was changed earlier,
+        and its time is set, before or after, by who knows when.
 
         Fewer bytes than given are written only where the next one fails (write(2)).
 
         Raises:
             OSError: EROFS, ENOSPC, EFBIG and others of copying and writing.
         """
-        yield from self.copied_up(node)
+        if not node.is_whole_in_upper:
+            content = bytes(content)
+            yield from self.copied_up(node)
         opened = self.writable(node)
         if not keep_set_id:
             self.clear_set_id(node, opened.fd)
@@ -274,7 +277,7 @@ def _read_on(piece: bytearray, count: int, fd: int, offset: int) -> bytes:
     return bytes(memoryview(piece)[:count]) + _read_all(fd, len(piece) - count, offset + count)
 
 
-def _write_all(fd: int, content: bytes, offset: int) -> int:
+def _write_all(fd: int, content: bytes | memoryview, offset: int) -> int:
     view, written = memoryview(content), 0
     while written < len(content):
         try:

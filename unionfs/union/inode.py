@@ -104,6 +104,11 @@ class Inode(Node):
         self.linkable = False
 
     @property
+    def is_whole_in_upper(self) -> bool:
+        """Whether metadata and content are the upper's, and nothing is being copied."""
+        return self.in_upper and not self.is_metacopy and self.copying is None
+
+    @property
     def place(self) -> Place:
         """Where its metadata are; kept in two parts, as ``real`` is."""
         return Place(self._directory, self._entry)

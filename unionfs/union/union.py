@@ -261,7 +261,7 @@ class Union:
         return self._content.read(self._file(number), offset, size)
 
     def write(
-        self, number: int, offset: int, content: bytes, *, keep_set_id: bool, keep_mtime: bool = False
+        self, number: int, offset: int, content: bytes | memoryview, *, keep_set_id: bool, keep_mtime: bool = False
     ) -> Operation[int]:
         """Write *content* at *offset*; give the number of bytes written."""
         return self._content.write(self._file(number), offset, content, keep_set_id=keep_set_id, keep_mtime=keep_mtime)

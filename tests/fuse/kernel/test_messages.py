@@ -4,7 +4,8 @@ The numbers are those of Linux 6.18; an older kernel sends no more of the kinds 
 """
 
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,14 @@ def read_only(tmp_path: Path) -> Iterator[CountedMount]:
         yield mount
 
 
+def undisturbed(measure: Callable[[], Counter[str]], expected: Counter[str]) -> Counter[str]:
+    """Measure until the count is the *expected* one, or give the third: somebody may drop the kernel's caches."""
+    for _ in range(2):
+        if (found := measure()) == expected:
+            return found
+    return measure()
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -53,24 +62,36 @@ def read_only(tmp_path: Path) -> Iterator[CountedMount]:
 )
 def test_what_was_read_once_is_read_again_without_a_message(read_only: CountedMount, command: list[str]) -> None:
     assert read_only.messages_of(*command)
-    again = read_only.messages_of(*command)
-    # find and grep ask once what kind of file system it is, which the kernel never remembers.
-    assert again.pop("STATFS", 0) <= 1
-    assert again == {}
+
+    def again() -> Counter[str]:
+        messages = read_only.messages_of(*command)
+        # find and grep ask once what kind of file system it is, which the kernel never remembers.
+        assert messages.pop("STATFS", 0) <= 1
+        return messages
+
+    assert undisturbed(again, Counter()) == {}
 
 
 def test_making_a_file_takes_three_messages(writable: CountedMount) -> None:
     """Is the directory still the caller's to write? Is the name free? Make it: opening and closing take none."""
-    counts = []
-    for files in (1, FILES, 2 * FILES):
-        counts.append(writable.messages_of_python(_CREATE.format(files)))
+
+    def making(files: int) -> Counter[str]:
+        messages = writable.messages_of_python(_CREATE.format(files))
         writable.messages_of_python(_REMOVE.format(files))
-    assert counts[2] - counts[1] == {"GETATTR": FILES, "LOOKUP": FILES, "MKNOD": FILES}
+        return messages
+
+    making(1)
+    expected = Counter(GETATTR=FILES, LOOKUP=FILES, MKNOD=FILES)
+    assert undisturbed(lambda: making(2 * FILES) - making(FILES), expected) == expected
 
 
 def test_removing_a_file_takes_two_messages(writable: CountedMount) -> None:
-    writable.messages_of_python(_CREATE.format(FILES))
-    assert writable.messages_of_python(_REMOVE.format(FILES)) == {"GETATTR": FILES, "UNLINK": FILES}
+    def removing() -> Counter[str]:
+        writable.messages_of_python(_CREATE.format(FILES))
+        return writable.messages_of_python(_REMOVE.format(FILES))
+
+    expected = Counter(GETATTR=FILES, UNLINK=FILES)
+    assert undisturbed(removing, expected) == expected
 
 
 def test_writing_on_takes_a_message_each(writable: CountedMount) -> None:
@@ -89,4 +110,4 @@ def test_changing_attributes_takes_a_message_each(writable: CountedMount) -> Non
 def test_opening_and_closing_takes_none(writable: CountedMount) -> None:
     code = "for n in range(20): os.close(os.open('d0/sub/f0', os.O_RDONLY)); os.listdir('d0')"
     writable.messages_of_python(code)
-    assert writable.messages_of_python(code) == {}
+    assert undisturbed(lambda: writable.messages_of_python(code), Counter()) == {}

@@ -340,3 +340,17 @@ def test_others_are_answered_while_a_file_is_copied_up(stack: Stack, monkeypatch
         assert kernel.receive(removing).error == 0
         assert read(kernel, number) == b"Content"
         assert entry(kernel.ask(Opcode.LOOKUP, ROOT, b"f\0").body)[0] == 0
+
+
+def test_what_is_written_while_another_write_waits_does_not_take_its_place(tmp_path: Path) -> None:
+    """The message of the first is gone by the time its file is copied up."""
+    stack = Stack(tmp_path / "stack", [{"long": File(bytes(4 << 20)), "other": File()}], EVERYTHING)
+    with stack.opened() as opened, connected(opened.union) as kernel:
+        numbers = [lookup(kernel, name) for name in (b"long", b"other")]
+        write(kernel, numbers[1], b"copied up")
+        waiting = [
+            kernel.send(Opcode.WRITE, number, abi.WRITE_IN.pack(0, 0, 4096, 0, 0, 0, 0) + content * 4096)
+            for number, content in zip(numbers, (b"a", b"b"), strict=True)
+        ]
+        assert [kernel.receive(unique).error for unique in waiting] == [0, 0]
+        assert [read(kernel, number) for number in numbers] == [b"a" * 4096, b"b" * 4096]

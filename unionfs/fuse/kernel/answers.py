@@ -236,7 +236,7 @@ class Answers:
     def write(self, request: Request) -> Operation[bytes]:
         """WRITE."""
         _, offset, size, flags, _, _, _ = abi.WRITE_IN.unpack_from(request.body)
-        content = bytes(request.body[abi.WRITE_IN.size : abi.WRITE_IN.size + size])
+        content = request.body[abi.WRITE_IN.size : abi.WRITE_IN.size + size]
         keeps = not flags & abi.WRITE_KILL_SUIDGID
         late = bool(flags & abi.WRITE_CACHE)
         written = yield from self._union.write(request.nodeid, offset, content, keep_set_id=keeps, keep_mtime=late)

@@ -122,6 +122,7 @@ def test_publishing_replaces_what_stands_between_the_marks(result: Result, tmp_p
         assert text.endswith(f"\n{publish.END}after\n")
         assert "replaced" not in text
         assert text.count("geometric means") == 1
+        assert "- untar: **not measured**: by none of these runs" in text
     assert (tmp_path / "performance.svg").read_text() == as_svg(result)
 
 

@@ -7,11 +7,13 @@ what stands around them is written by hand.
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tools.bench.chart import as_svg
 from tools.bench.report import as_text
 from tools.bench.result import from_document, merged
+from tools.bench.workloads import ALL
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 BEGIN = "<!-- figures: written by tools.bench.publish -->\n"
@@ -24,6 +26,9 @@ def main(words: Sequence[str], document: Path = DOCUMENT) -> int:
         print("usage: python -m tools.bench.publish FILE...", file=sys.stderr)
         return 2
     result = merged([from_document(json.loads(Path(word).read_text())) for word in words])
+    measured = {row.workload for row in result.rows}
+    missing = {workload.name: "by none of these runs" for workload in ALL if workload.name not in measured}
+    result = replace(result, left_out={**missing, **result.left_out})
     chart = document.with_suffix(".svg")
     chart.write_text(as_svg(result))
     before, _, rest = document.read_text().partition(BEGIN)

@@ -139,12 +139,19 @@ def remove_tree(directory: Directory, name: bytes) -> None:
         if emptied is not None:
             parent.tree.descriptors.drop(emptied)
             os.rmdir(entry, dir_fd=parent.fd())
-        elif stat.S_ISDIR(parent.status(entry).st_mode):
+        elif not _unlinked(parent, entry):
             child = parent.child(entry)
             pending.append((parent, entry, child))
             pending += [(child, below, None) for below in names(child)]
-        else:
-            os.unlink(entry, dir_fd=parent.fd())
+
+
+def _unlinked(parent: Directory, name: bytes) -> bool:
+    """Remove *name*, unless it is a directory."""
+    try:
+        os.unlink(name, dir_fd=parent.fd())
+    except IsADirectoryError:
+        return False
+    return True
 
 
 def names(directory: Directory) -> list[bytes]:

@@ -11,7 +11,7 @@ from tools.bench import publish
 from tools.bench.arm import Sample
 from tools.bench.candidates import all_candidates
 from tools.bench.chart import as_svg
-from tools.bench.figures import compared, geometric_means, row
+from tools.bench.figures import compared, geometric_means, processor_ratio, row
 from tools.bench.measure import Outcome
 from tools.bench.report import as_text
 from tools.bench.result import Result, from_document, merged, to_document
@@ -50,6 +50,12 @@ def test_a_geometric_mean_counts_what_was_measured(result: Result) -> None:
         Group.COLD: {"mine": (0.5, 1)},
         Group.WRITING: {"other": (pytest.approx(4), 2), "mine": (pytest.approx(4), 2)},
     }
+
+
+def test_processor_time_is_that_of_workload_and_daemon() -> None:
+    busy = Outcome([Sample(1, 1.5, 3.0)])
+    assert processor_ratio(row("near", Group.COLD, {"overlayfs": outcome(1), "mine": busy}), "mine") == 6
+    assert processor_ratio(row("near", Group.COLD, {"mine": busy}), "mine") is None
 
 
 def test_slower_is_where_the_quartiles_lie_wholly_above(result: Result) -> None:
@@ -121,7 +127,7 @@ def test_publishing_replaces_what_stands_between_the_marks(result: Result, tmp_p
         assert text.startswith(f"before\n{publish.BEGIN}\n![")
         assert text.endswith(f"\n{publish.END}after\n")
         assert "replaced" not in text
-        assert text.count("geometric means") == 1
+        assert text.count("time, geometric means") == 1
         assert "- untar: **not measured**: by none of these runs" in text
     assert (tmp_path / "performance.svg").read_text() == as_svg(result)
 

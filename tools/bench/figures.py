@@ -1,7 +1,7 @@
 """What follows from the samples: medians, quartiles, ratios to the baseline, geometric means."""
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tools.bench.candidates import BASELINE
 from tools.bench.measure import Outcome
@@ -40,14 +40,28 @@ def _quartiles(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def geometric_means(rows: Iterable[Row], candidates: Sequence[str]) -> dict[Group, dict[str, tuple[float, int]]]:
+def time_ratio(row: Row, name: str) -> float | None:
+    """Give how many times as long a candidate took as the baseline; nothing where either has no figures."""
+    return row.figures[name].ratio if name in row.figures else None
+
+
+def processor_ratio(row: Row, name: str) -> float | None:
+    """Give likewise how many times as much processor time, that of its daemon included."""
+    if not {name, BASELINE} <= set(row.figures):
+        return None
+    mine, base = (row.figures[one].workload_seconds + row.figures[one].daemon_seconds for one in (name, BASELINE))
+    return mine / base if base else None
+
+
+def geometric_means(
+    rows: Sequence[Row], candidates: Sequence[str], ratio_of: Callable[[Row, str], float | None] = time_ratio
+) -> dict[Group, dict[str, tuple[float, int]]]:
     """Give for each group and candidate the geometric mean of its ratios, and of how many workloads it is."""
     means: dict[Group, dict[str, tuple[float, int]]] = {}
-    rows = list(rows)
     for group in Group:
         for name in candidates:
-            figures = [row.figures[name].ratio for row in rows if row.group is group and name in row.figures]
-            ratios = [ratio for ratio in figures if ratio is not None]
+            found = [ratio_of(row, name) for row in rows if row.group is group]
+            ratios = [ratio for ratio in found if ratio]
             if ratios:
                 means.setdefault(group, {})[name] = (statistics.geometric_mean(ratios), len(ratios))
     return means

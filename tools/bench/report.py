@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 from tools.bench.candidates import BASELINE
-from tools.bench.figures import compared, geometric_means
+from tools.bench.figures import compared, geometric_means, processor_ratio
 from tools.bench.result import Figure, Result, Row
 from tools.bench.workload import Group
 
@@ -12,7 +12,11 @@ from tools.bench.workload import Group
 def as_text(result: Result) -> str:
     """Give tables, as Markdown whose columns are aligned, so that they can be read as they are."""
     names = list(result.versions)
-    parts = [_means_table(result, names), _comparison(result, names)]
+    parts = [
+        _means_table("time, geometric means", geometric_means(result.rows, names), names),
+        _means_table("processor time", geometric_means(result.rows, names, processor_ratio), names),
+        _comparison(result, names),
+    ]
     for group in Group:
         rows = [row for row in result.rows if row.group is group]
         if rows:
@@ -25,9 +29,8 @@ def as_text(result: Result) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _means_table(result: Result, names: Sequence[str]) -> str:
-    means = geometric_means(result.rows, names)
-    lines = [["geometric means", "workloads", *names]]
+def _means_table(title: str, means: Mapping[Group, Mapping[str, tuple[float, int]]], names: Sequence[str]) -> str:
+    lines = [[title, "workloads", *names]]
     for group, by_name in means.items():
         most = max(count for _, count in by_name.values())
         cells = [_mean(by_name.get(name), most) for name in names]

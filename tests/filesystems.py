@@ -202,6 +202,7 @@ TRANSPORTS: tuple[FileSystem, ...] = (
 )
 VARIANTS: tuple[FileSystem, ...] = (
     Union("writeback", "kernel", ("--writeback", "on"), kin=("kernel-protocol",)),
+    Union("cached", "kernel", ("--io", "cached"), kin=("kernel-protocol", "write-through")),
     Union("passthrough", "kernel", ("--io", "passthrough"), kin=("kernel-protocol", "write-through")),
 )
 """Other ways for content to go; what has nothing to do with content is as without them."""

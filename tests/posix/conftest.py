@@ -12,7 +12,7 @@ row instead of those of the modules about content.
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -43,13 +43,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     declared = _row_of(metafunc.definition)
     if declared is None:
         return
-    left_out = () if _EVERY_VARIANT or metafunc.module.__name__.rpartition(".")[2] in _ABOUT_CONTENT else VARIANTS
+    left_out = _left_out(metafunc.module.__name__.rpartition(".")[2], declared)
     systems = [system for system in FILESYSTEMS.values() if system not in left_out]
     names = [system.name for system in systems if set(system.families) & set(declared.on)]
     if "kernel" in names and declared.kernel > _KERNEL:
         names.remove("kernel")
         _not_on_this_kernel.append(metafunc.definition.nodeid)
     metafunc.parametrize("filesystem", names, indirect=True, scope="module")
+
+
+def _left_out(module: str, declared: Row) -> Sequence[FileSystem]:
+    """Give the variants that a row of *module* isn't run on."""
+    if _EVERY_VARIANT:
+        return ()
+    if module not in _ABOUT_CONTENT:
+        return VARIANTS
+    # A mount that takes changes passes through without being asked to.
+    return [system for system in VARIANTS if system.name == "passthrough" and not declared.read_only]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

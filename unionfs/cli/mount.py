@@ -67,7 +67,10 @@ def _open_stack(options: MountOptions, transport: str, writeback: str, io: str) 
     from unionfs.fuse.data_path import DataPath  # noqa: PLC0415 - likewise
     from unionfs.mount.stack import UnionStack  # noqa: PLC0415 - likewise
 
-    data_path = DataPath(writeback={"on": True, "off": False, "auto": None}[writeback], passthrough=io == "passthrough")
+    data_path = DataPath(
+        writeback={"on": True, "off": False, "auto": None}[writeback],
+        passthrough={"passthrough": True, "cached": False, "auto": None}[io],
+    )
     return UnionStack(options, Transport(transport), data_path)
 
 
@@ -90,9 +93,9 @@ def _build_parser() -> Parser:
     )
     parser.add_argument(
         "--io",
-        choices=("cached", "passthrough"),
-        default="cached",
-        help="keep content in the mount's own cache, or let the kernel read and write the layers by itself",
+        choices=("auto", "cached", "passthrough"),
+        default="auto",
+        help="let the kernel read and write the layers by itself (auto: where changes are taken and it can)",
     )
     parser.add_argument(
         "--prefetch",

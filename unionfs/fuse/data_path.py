@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 
 _log = logging.getLogger(__name__)
 
-# By the geometric mean over reading and writing (docs/performance.md, "Write-back or write-through").
+# Each by the geometric mean over reading and writing (docs/performance.md, "Write-back or write-through"). A mount that
+# takes no changes gains nothing by passing through, and loses that opening a file asks nobody.
 _WRITEBACK_BY_DEFAULT = False
+_PASSTHROUGH_BY_DEFAULT = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,18 +19,23 @@ class DataPath:
     """The ways wanted.
 
     ``writeback``: the kernel gathers what is written and sends it later (FUSE_WRITEBACK_CACHE), so that it owns the
-    size and the times of a file; None leaves it to what was measured. ``passthrough``: the kernel reads and writes the
-    files of the layers by itself where it can (FUSE_PASSTHROUGH).
+    size and the times of a file. ``passthrough``: the kernel reads and writes the files of the layers by itself where
+    it can (FUSE_PASSTHROUGH). None leaves it to what was measured; what isn't had then is no news (``silent``).
     """
 
     writeback: bool | None = None
-    passthrough: bool = False
+    passthrough: bool | None = None
+    silent: bool = False
 
     def settled(self, *, read_only: bool) -> "DataPath":
-        """Give what a mount gets of it: where nothing is written there is nothing to gather."""
-        by_default = _WRITEBACK_BY_DEFAULT and not self.passthrough
-        writeback = by_default if self.writeback is None else self.writeback
-        return replace(self, writeback=writeback and not read_only)
+        """Give what a mount is to try of it: where nothing is written there is nothing to gather."""
+        writeback, passthrough = self.writeback, self.passthrough
+        if writeback is None:
+            writeback = _WRITEBACK_BY_DEFAULT and not passthrough
+        writeback = writeback and not read_only
+        if passthrough is None:
+            passthrough = _PASSTHROUGH_BY_DEFAULT and not read_only and not writeback
+        return replace(self, writeback=writeback, passthrough=passthrough, silent=self.passthrough is None)
 
     def log_what_needs_the_protocol(self) -> None:
         """Say what a transport doesn't do that only passes on what pyfuse3 offers."""

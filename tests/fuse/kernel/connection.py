@@ -87,7 +87,7 @@ def connected(
     for end in (ours, theirs):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM)
         end.settimeout(PATIENCE)
-    wanted = (data_path or DataPath()).settled(read_only=union.is_read_only)
+    wanted = (data_path or DataPath(passthrough=False)).settled(read_only=union.is_read_only)
     session = Session(union, theirs.fileno(), (ready or threading.Event()).set, wanted)
     thread = threading.Thread(target=session.run, name="session")
     thread.start()

@@ -387,6 +387,20 @@ def test_a_kernel_that_refuses_is_asked_once_and_asks_no_more(
 
 
 @pytest.mark.parametrize(
+    ("data_path", "writable", "passes"),
+    [
+        (DataPath(), True, True),
+        (DataPath(), False, False),
+        (DataPath(passthrough=True), False, True),
+        (DataPath(passthrough=False), True, False),
+        (DataPath(writeback=True), True, False),
+    ],
+)
+def test_by_default_mounts_that_take_changes_pass_through(data_path: DataPath, *, writable: bool, passes: bool) -> None:
+    assert data_path.settled(read_only=not writable).passthrough == passes
+
+
+@pytest.mark.parametrize(
     ("data_path", "offered", "privileged", "reason"),
     [
         (DataPath(passthrough=True), ALL & ~Init.PASSTHROUGH, True, "the kernel doesn't offer it"),

@@ -55,6 +55,7 @@ class Passthrough:
         self._device = device
         self._opened: dict[int, _Opened] = {}
         self._ended = False
+        self._silent = False
         self.is_on = False
         self.changing: set[int] = set()
 
@@ -62,9 +63,10 @@ class Passthrough:
         """Tell whether files are to be passed through; a line in the log says why they aren't, if that is wanted."""
         if not data_path.passthrough:
             return False
+        self._silent = data_path.silent
         reason = self._obstacle(offered, data_path)
         if reason is not None:
-            _say_cached(reason)
+            self._say_cached(reason)
         return reason is None
 
     def _obstacle(self, offered: Init, data_path: DataPath) -> str | None:
@@ -150,9 +152,9 @@ class Passthrough:
         except OSError as error:
             if error.errno not in _SHORT_OF_ROOM:
                 self._ended = True
-                _say_cached(error.strerror or str(error))
+                self._say_cached(error.strerror or str(error))
             return _NO_BACKING
 
-
-def _say_cached(reason: str) -> None:
-    _log.warning("content isn't passed through, but cached: %s", reason)
+    def _say_cached(self, reason: str) -> None:
+        level = logging.DEBUG if self._silent else logging.WARNING
+        _log.log(level, "content isn't passed through, but cached: %s", reason)

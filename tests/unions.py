@@ -8,7 +8,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,8 +88,8 @@ class Stack:
             opened = open_upper(os.fsencode(self.upper), os.fsencode(self.work), descriptors, self.options)
             abilities = opened.upper.abilities
             if not self.owners:
-                abilities = replace(abilities, owners=False, devices=False)
-            opened.upper.use(replace(abilities, whiteouts=self.whiteouts or abilities.whiteouts))
+                abilities = abilities._replace(owners=False, devices=False)
+            opened.upper.use(abilities._replace(whiteouts=self.whiteouts or abilities.whiteouts))
         lowers = [open_lower(os.fsencode(self.lower(n)), n, descriptors) for n in range(len(self.lowers))]
         union = Union(opened.upper if opened else None, lowers, self.settings)
         try:

@@ -109,7 +109,7 @@ class Stack:
     def opened(self) -> Iterator[View]:
         """Open the stack as a mount does, and close it again."""
         descriptors = Descriptors(64)
-        options = dataclasses.replace(self.form.options, volatile=self.settings.volatile, take_over_volatile=True)
+        options = self.form.options._replace(volatile=self.settings.volatile, take_over_volatile=True)
         upper = open_upper(os.fsencode(self.upper), os.fsencode(self.work), descriptors, options)
         lowers = [
             open_lower(os.fsencode(self.directory / f"lower{place}"), place, descriptors)

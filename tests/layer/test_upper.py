@@ -7,7 +7,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -208,7 +207,7 @@ def test_a_directory_of_whiteouts_is_emptied_in_one_step(upper: Upper, name: byt
 
 def test_an_upper_without_attributes_marks_a_directory_by_a_file(tmp_path: Path) -> None:
     with opened_upper(tmp_path, UpperOptions(prefix_whiteouts=True)) as upper:
-        upper.use(replace(upper.abilities, namespace=None))
+        upper.use(upper.abilities._replace(namespace=None))
         upper.make(upper.root, b"d", New(DIRECTORY, opaque=True), over_whiteout=False)
         directory = upper.root.child(b"d")
         assert directory.is_opaque(directory.marks())

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
@@ -104,7 +104,7 @@ def unpack_stack(
     ``lacking`` are abilities that the target is taken not to have, by the name of their field.
     """
     where.mkdir()
-    abilities = replace(_abilities(where), **lacking)
+    abilities = _abilities(where)._replace(**lacking)
     staged = [where / str(number) for number in range(len(archives))]
     unsettled = []
     for directory, archive in zip(staged, archives, strict=True):

@@ -6,7 +6,10 @@ import sys
 import pytest
 
 _SERVING = "import unionfs.cli.mount, unionfs.mount.stack, unionfs.fuse.kernel.session"
-_NEEDLESS = ["trio", "pyfuse3", "subprocess", "logging.handlers", "tempfile", "tarfile", "zlib", "json", "hashlib"]
+_NEEDLESS = (
+    "trio", "pyfuse3", "subprocess", "logging.handlers", "dataclasses", "inspect", "socket", "tempfile", "tarfile",
+    "zlib", "json", "hashlib",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """The ``-o`` language."""
 
-from dataclasses import FrozenInstanceError
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -159,7 +157,7 @@ def test_an_option_sets_its_field_alone(text: str, field: str, value: object) ->
     default = MountOptions(lowers=(b"/a",))
     changed = {
         name: getattr(options, name)
-        for name in MountOptions.__dataclass_fields__
+        for name in MountOptions._fields
         if getattr(options, name) != getattr(default, name)
     }
     assert getattr(options, field) == value
@@ -246,5 +244,5 @@ def test_nothing_to_mount_is_an_error() -> None:
 
 
 def test_options_do_not_change_once_read() -> None:
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError, match="set attribute"):
         parsed("lowerdir=/a").volatile = True  # type: ignore[misc]  # the assignment is what is tested

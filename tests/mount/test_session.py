@@ -17,7 +17,7 @@ from unionfs.mount import table
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
-import os, subprocess, sys  # what is loaded later may be out of reach of another user
+import os, socket, subprocess, sys  # what is loaded later may be out of reach of another user
 from tests.mount.connections import EmptyDirectory
 from unionfs.cli.report import describe
 from unionfs.mount.options import parse_settings, split_option_string

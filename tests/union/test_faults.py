@@ -7,7 +7,6 @@ with what the next session shows.
 import errno
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -134,7 +133,7 @@ FORMS = {
     "device": (WhiteoutForm.DEVICE, EVERYTHING),
     "prefix": (WhiteoutForm.PREFIX, EVERYTHING),
     "attribute": (WhiteoutForm.ATTRIBUTE, EVERYTHING),
-    "whole": (WhiteoutForm.DEVICE, replace(EVERYTHING, metacopy=False)),
+    "whole": (WhiteoutForm.DEVICE, EVERYTHING._replace(metacopy=False)),
 }
 
 

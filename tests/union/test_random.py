@@ -10,7 +10,7 @@ import os
 import random
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -314,9 +314,9 @@ ACTS: list[Callable[[Actor], Act]] = [
 
 FORMS = {
     "everything": (UpperOptions(), EVERYTHING),
-    "plain": (UpperOptions(), replace(EVERYTHING, redirect=False, metacopy=False)),
+    "plain": (UpperOptions(), EVERYTHING._replace(redirect=False, metacopy=False)),
     "prefix": (UpperOptions(prefix_whiteouts=True), EVERYTHING),
-    "user": (UpperOptions(user_namespace=True), replace(EVERYTHING, open_files=16)),
+    "user": (UpperOptions(user_namespace=True), EVERYTHING._replace(open_files=16)),
     "no flags of rename": (UpperOptions(), EVERYTHING),
 }
 

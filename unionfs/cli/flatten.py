@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from unionfs.cli.arguments import Parser, UsageError
 from unionfs.cli.layer_options import LOWER, WORK, add_layer_options, as_path, settings_of
@@ -75,9 +75,9 @@ def _options(upper: str | None, settings: list[tuple[str, str | None]]) -> tuple
     above = os.path.dirname(os.path.realpath(options.upper))
     beside = os.path.join(above, b"work")
     if _is_workdir(beside):
-        return replace(options, work=beside), True
+        return options._replace(work=beside), True
     own = b"." + os.path.basename(os.path.realpath(options.upper)) + b".unionfs-work"
-    return replace(options, work=os.path.join(above, own)), False
+    return options._replace(work=os.path.join(above, own)), False
 
 
 def _is_workdir(path: bytes) -> bool:

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 from unionfs.cli.arguments import Parser, UsageError
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         log_file=None if given.log is None else os.fsencode(given.log),
         debug=given.debug,
     )
-    options = replace(parse_settings(settings_of(given.settings)), prefetch=given.prefetch == "auto")
+    options = parse_settings(settings_of(given.settings))._replace(prefetch=given.prefetch == "auto")
     _warn_of_one_id()
     open_stack = partial(_open_stack, transport=given.transport, writeback=given.writeback, io=given.io)
     return session.run(os.fsencode(given.mountpoint), options, process, open_stack)

@@ -4,7 +4,7 @@ Owns what may be chosen of it, and what a mount then gets: not every mount can h
 """
 
 import logging
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 _log = logging.getLogger(__name__)
 
@@ -14,8 +14,7 @@ _WRITEBACK_BY_DEFAULT = False
 _PASSTHROUGH_BY_DEFAULT = True
 
 
-@dataclass(frozen=True, slots=True)
-class DataPath:
+class DataPath(NamedTuple):
     """The ways wanted.
 
     ``writeback``: the kernel gathers what is written and sends it later (FUSE_WRITEBACK_CACHE), so that it owns the
@@ -35,7 +34,7 @@ class DataPath:
         writeback = writeback and not read_only
         if passthrough is None:
             passthrough = _PASSTHROUGH_BY_DEFAULT and not read_only and not writeback
-        return replace(self, writeback=writeback, passthrough=passthrough, silent=self.passthrough is None)
+        return self._replace(writeback=writeback, passthrough=passthrough, silent=self.passthrough is None)
 
     def log_what_needs_the_protocol(self) -> None:
         """Say what a transport doesn't do that only passes on what pyfuse3 offers."""

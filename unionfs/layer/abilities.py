@@ -7,8 +7,8 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from unionfs.layer import private_xattrs as names
 from unionfs.layer.directory import Directory
@@ -28,8 +28,7 @@ class WhiteoutForm(Enum):
     ATTRIBUTE = "attribute"
 
 
-@dataclass(frozen=True, slots=True)
-class Abilities:
+class Abilities(NamedTuple):
     """What can be kept.
 
     ``namespace``: the prefix of overlayfs's attributes that may be written, or None. ``owners``: ids can be set, so

@@ -10,7 +10,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from unionfs.layer.abilities import probe
 from unionfs.layer.descriptors import Descriptors
@@ -32,8 +32,7 @@ class UpperError(OSError):
     """The upper can't be used; ``strerror`` is the sentence to show."""
 
 
-@dataclass(frozen=True, slots=True)
-class UpperOptions:
+class UpperOptions(NamedTuple):
     """How an upper is used: unsynced (``volatile``), with ``user.overlay.`` marks, with ``.wh.`` whiteouts.
 
     ``patience`` is for how many seconds another mount is waited for.

@@ -6,8 +6,7 @@ What is then said on the connection is for ``fuse``.
 
 import errno
 import os
-import socket
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from unionfs.linux.libc import LIBC, check
 from unionfs.mount.errors import MountError
@@ -18,8 +17,7 @@ DEVICE = "/dev/fuse"
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME = 1, 2, 4, 8, 1024
 
 
-@dataclass(frozen=True)
-class Attachment:
+class Attachment(NamedTuple):
     """A FUSE connection that is mounted."""
 
     device_fd: int
@@ -124,7 +122,8 @@ def fusermount_options(options: MountOptions) -> bytes:
 
 def _attach_through_fusermount(mountpoint: bytes, options: MountOptions) -> int:
     """Let the set-id program mount; it sends the connection over the socket that the environment names."""
-    import subprocess  # noqa: PLC0415 - loading it takes as long as mounting, and root needs it not
+    import socket  # noqa: PLC0415 - loading the two takes as long as mounting, and root needs them not
+    import subprocess  # noqa: PLC0415 - likewise
 
     ours, theirs = socket.socketpair()
     with ours, theirs:

@@ -1,14 +1,13 @@
 """The directory that a mount is to cover: looked at before anything is opened or started."""
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from unionfs.mount import table
 from unionfs.mount.errors import MountError
 
 
-@dataclass(frozen=True)
-class Mountpoint:
+class Mountpoint(NamedTuple):
     """A directory that was free to be mounted on when it was opened."""
 
     path: bytes

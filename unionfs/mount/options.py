@@ -8,8 +8,7 @@ exists is found when it is opened.
 import enum
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from unionfs.mount.errors import OptionError
 
@@ -23,8 +22,7 @@ class RedirectDir(enum.Enum):
     NOFOLLOW = "nofollow"
 
 
-@dataclass(frozen=True)
-class MountOptions:
+class MountOptions(NamedTuple):
     """What ``unionfs mount`` was asked for; paths are as given, relative to where the program was started."""
 
     lowers: tuple[bytes, ...] = ()

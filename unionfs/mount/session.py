@@ -4,8 +4,7 @@ import contextlib
 import os
 import select
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from unionfs.mount import table
 from unionfs.mount.allocator import collect_rarely, use_returning_allocator
@@ -20,8 +19,7 @@ from unionfs.mount.shutdown import Shutdown, signals_held_back
 from unionfs.mount.table import Mount
 
 
-@dataclass(frozen=True)
-class ProcessOptions:
+class ProcessOptions(NamedTuple):
     """How the program itself is to run."""
 
     foreground: bool = False

@@ -6,7 +6,6 @@ Owns the choices that depend on what the upper can hold. Imported, as what it im
 import os
 import resource
 from collections.abc import Callable
-from dataclasses import replace
 
 from unionfs.fuse import Transport, serve
 from unionfs.fuse.data_path import DataPath
@@ -42,7 +41,7 @@ class UnionStack:
                 _refuse_upper_among(lowers, self._opened.upper.root)
             upper = None if self._opened is None else self._opened.upper
             settings = settle(options, None if upper is None else upper.abilities.namespace)
-            self._union = Union(upper, lowers, replace(settings, open_files=budget // 2))
+            self._union = Union(upper, lowers, settings._replace(open_files=budget // 2))
         except BaseException:
             self._release()
             raise

@@ -7,7 +7,7 @@ import errno
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from unionfs.linux.mounts import MNT_DETACH, UMOUNT_NOFOLLOW, umount2
 from unionfs.mount.errors import MountError
@@ -19,8 +19,7 @@ PATIENCE = 2.0
 """Seconds that a mount is given to say that it is alive."""
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(NamedTuple):
     """One line of mountinfo (proc(5)), its paths without escapes."""
 
     mount_id: int

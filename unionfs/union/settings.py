@@ -1,10 +1,9 @@
 """How a union behaves: what is decided when it is mounted."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """How a union behaves.
 
     ``redirect``: directories of the layers beneath can be renamed. ``follow_redirects``: redirects are read.

@@ -2,7 +2,6 @@
 
 import os
 import stat
-from dataclasses import replace
 
 from unionfs.layer import abilities
 from unionfs.layer.abilities import Abilities
@@ -23,7 +22,7 @@ def probe(fd: int) -> Abilities:
     """
     tree = Tree(Descriptors(MINIMUM), os.fstat(fd).st_dev, position=0, confined=False)
     found = abilities.probe(Directory(tree, None, b"", fd), user_namespace=False, prefix_whiteouts=False)
-    return replace(found, owners=found.owners and _can_fill_what_was_given_away(fd))
+    return found._replace(owners=found.owners and _can_fill_what_was_given_away(fd))
 
 
 def _can_fill_what_was_given_away(fd: int) -> bool:

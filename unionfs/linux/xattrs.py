@@ -28,9 +28,9 @@ def list_names(file: File) -> list[bytes]:
         OSError: the file can't be reached.
     """
     if isinstance(file, int):
-        packed = _while_it_grows(lambda: lib._flistxattr(file))
+        packed = _while_it_grows(lib._flistxattr, file)
     else:
-        packed = _while_it_grows(lambda: lib._listxattr(file, _NOFOLLOW))
+        packed = _while_it_grows(lib._listxattr, file, _NOFOLLOW)
     return packed.split(b"\0")[:-1] if packed else []
 
 
@@ -41,8 +41,8 @@ def get(file: File, name: bytes) -> bytes | None:
         OSError: the file can't be reached, or the attribute may not be read.
     """
     if isinstance(file, int):
-        return _while_it_grows(lambda: lib._fgetxattr(file, name))
-    return _while_it_grows(lambda: lib._getxattr(file, name, options=_NOFOLLOW))
+        return _while_it_grows(lib._fgetxattr, file, name)
+    return _while_it_grows(lib._getxattr, file, name, 0, 0, _NOFOLLOW)
 
 
 def set_(file: File, name: bytes, value: bytes, flags: int = 0) -> None:
@@ -78,15 +78,15 @@ def discard(file: File, name: bytes) -> None:
             raise
 
 
-def _while_it_grows(read: Callable[[], bytes]) -> bytes | None:
-    """Call *read*, which asks for a size and then the bytes, again when the value grew in between.
+def _while_it_grows(read: Callable[..., bytes], *arguments: bytes | int) -> bytes | None:
+    """Call *read* with *arguments*, which asks for a size and then the bytes, again when the value grew in between.
 
     Not for ever: a name that no attribute can have gives the same error.
     """
     attempts = 0
     while True:
         try:
-            return read()
+            return read(*arguments)
         except OSError as error:
             attempts += 1
             if error.errno in (errno.ENODATA, errno.EOPNOTSUPP):

@@ -187,8 +187,9 @@ class Union:
             for name, place in contents.listing.after(cookie):
                 count += 1
                 entry = contents.get(name)
-                if entry is not None:
-                    yield from self._listed(directory, name, place, entry.kind)
+                listed = None if entry is None else self._listed(directory, name, place, entry.kind)
+                if listed is not None:
+                    yield listed
         finally:
             self._loading.note(directory, time.perf_counter() - started, count)
 
@@ -200,15 +201,14 @@ class Union:
         """
         return self._loading.listing(self.nodes.directory(number), cookie, attributes=attributes)
 
-    def _listed(self, directory: DirectoryInode, name: bytes, place: int, kind: Kind) -> Iterator[Listed]:
+    def _listed(self, directory: DirectoryInode, name: bytes, place: int, kind: Kind) -> Listed | None:
         try:
             seen = self.nodes.look(directory, name)
-            if seen is not None:
-                yield Listed(name, place, kind, seen.node, self.nodes.attributes(*seen))
+            return None if seen is None else Listed(name, place, kind, seen.node, self.nodes.attributes(*seen))
         except FileNotFoundError:
-            return
+            return None
         except OSError:
-            yield Listed(name, place, kind)
+            return Listed(name, place, kind)
 
     def names(self, number: int, cookie: int) -> Iterator[Named]:
         """Give the entries behind *cookie* as ``entries`` does, without reaching those that a scan knows enough of.

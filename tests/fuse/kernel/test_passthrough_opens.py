@@ -119,6 +119,7 @@ def test_a_new_file_is_passed_through_at_once(kernel: Connection, files: Files) 
         opened = abi.OPEN_OUT.unpack_from(reply.body, abi.ENTRY_OUT.size)
         assert opened == (1, abi.OPEN_PASSTHROUGH, 1)
         assert (made[2] > 0, made[3]) == (True, 0), "its attributes change without the daemon"
+        assert 0 < made[5] <= 10_000_000, "but not before it is open"
         release(kernel, made[0], 1)
         assert files.known == []
 

@@ -30,6 +30,8 @@ from unionfs.union.union import Caller, Change
 
 _TIMEOUT = int(policy.TIMEOUT)
 SET_ID = stat.S_ISUID | stat.S_ISGID
+# As long as the kernel takes to open what it has just made, in nanoseconds.
+_MOMENT_NS = 10_000_000
 _KILL_SUIDGID = SetAttr.KILL_SUIDGID.value
 _OPEN_CACHED = abi.OPEN_OUT.pack(0, abi.OPEN_KEEP_CACHE, 0)
 Answer = bytes | Operation[bytes]
@@ -142,7 +144,10 @@ class Answers:
 
     def _made_and_open(self, shown: Attributes, flags: int) -> bytes:
         opened = self._passthrough.note_open(shown.ino, flags, is_new=True) if self._passthrough.is_on else _OPEN_CACHED
-        return self._entry(shown) + opened
+        # The kernel looks at them once more to open it, where nothing can have changed yet.
+        moment = _MOMENT_NS if shown.ino in self._changing else 0
+        entry = codec.entry_reply(shown, _TIMEOUT, self._attr_timeout(shown.ino), attr_timeout_ns=moment)
+        return entry + opened
 
     def tmpfile(self, request: Request) -> bytes:
         """TMPFILE."""

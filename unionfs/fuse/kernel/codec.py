@@ -173,10 +173,13 @@ def _attr_fields(shown: Attributes) -> tuple[int, ...]:
     )  # fmt: skip
 
 
-def entry_reply(shown: Attributes, timeout: int, attr_timeout: int | None = None) -> bytes:
-    """Answer with an inode, that may be kept for *timeout* seconds, and its attributes for *attr_timeout* if given."""
+def entry_reply(shown: Attributes, timeout: int, attr_timeout: int | None = None, *, attr_timeout_ns: int = 0) -> bytes:
+    """Answer with an inode, that may be kept for *timeout* seconds.
+
+    Its attributes may be for *attr_timeout*, if that is given, and *attr_timeout_ns* nanoseconds.
+    """
     kept = timeout if attr_timeout is None else attr_timeout
-    return abi.ENTRY_OUT.pack(shown.ino, 0, timeout, kept, 0, 0, *_attr_fields(shown))
+    return abi.ENTRY_OUT.pack(shown.ino, 0, timeout, kept, 0, attr_timeout_ns, *_attr_fields(shown))
 
 
 def absent_reply(timeout: int) -> bytes:

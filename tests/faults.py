@@ -1,4 +1,6 @@
-"""System calls that fail on purpose: the n-th that would change a file system ends with an errno instead.
+"""System calls that fail on purpose: the n-th that would change a file system, or of those too that look at it.
+
+It ends with an errno instead.
 
 The calls themselves stay real; only the chosen one isn't made.
 """
@@ -18,6 +20,8 @@ _IN_OS = (
     "rename", "link", "symlink", "mknod", "mkdir", "rmdir", "unlink", "chown", "chmod", "utime", "ftruncate", "pwrite",
     "copy_file_range",
 )  # fmt: skip
+_LOOKING_IN_OS = ("stat", "readlink", "scandir", "preadv", "pread")
+_LOOKING_IN_XATTR = ("_listxattr", "_flistxattr", "_getxattr", "_fgetxattr")
 _IN_XATTR = ("_setxattr", "_fsetxattr", "_removexattr", "_fremovexattr")
 
 
@@ -39,8 +43,8 @@ class Fault:
 
 
 @contextmanager
-def failing(number: int, error: int = errno.ENOSPC) -> Iterator[Fault]:
-    """Let the call with *number*, counted from 1, fail with *error*."""
+def failing(number: int, error: int = errno.ENOSPC, *, looking: bool = False) -> Iterator[Fault]:
+    """Let the call with *number*, counted from 1, fail with *error*; with *looking* those that only look count too."""
     fault = Fault(number, error)
     replaced: list[tuple[Any, str, Any]] = []
 
@@ -48,10 +52,10 @@ def failing(number: int, error: int = errno.ENOSPC) -> Iterator[Fault]:
         replaced.append((where, name, getattr(where, name)))
         setattr(where, name, instead)
 
-    for name in _IN_OS:
+    for name in (*_IN_OS, *(_LOOKING_IN_OS if looking else ())):
         replace(os, name, _raising(fault, name, getattr(os, name)))
-    replace(os, "open", _raising(fault, "open", os.open, lambda _, flags, *__: bool(flags & os.O_CREAT)))
-    for name in _IN_XATTR:
+    replace(os, "open", _raising(fault, "open", os.open, lambda _, flags, *__: looking or bool(flags & os.O_CREAT)))
+    for name in (*_IN_XATTR, *(_LOOKING_IN_XATTR if looking else ())):
         replace(lib, name, _raising(fault, name, getattr(lib, name)))
     replace(rename, "_renameat2", _returning(fault, rename._renameat2))
     try:

@@ -1,4 +1,5 @@
-"""A full disk at every single system call of an operation: it fails, nothing has changed, and it can be tried again.
+"""A full disk, or a broken one, at every single call of an operation: it fails, nothing has changed, and it can be
+tried again.
 
 After each failure the tree that shows is compared with the one before, with what a fresh look at the disk shows, and
 with what the next session shows.
@@ -79,6 +80,10 @@ CASES: dict[str, Case] = {
     "write a metacopy": (metadata, lambda k: k.write("f", b"C")),
     "write a metacopied hard link": (metadata, lambda k: k.write("x", b"L")),
     "make a lower file longer": (nothing, lambda k: k.change("f", size=9)),
+    "make a lower file shorter": (nothing, lambda k: k.change("deep/er/g", size=0)),
+    "make a lower hard link shorter": (nothing, lambda k: k.change("x", size=3)),
+    "make a metacopy shorter": (metadata, lambda k: k.change("f", size=3)),
+    "make a metacopied hard link shorter": (metadata, lambda k: k.change("x", size=3)),
     "chmod a lower file": (nothing, lambda k: k.change("f", mode=0o600)),
     "chmod a lower hard link": (nothing, lambda k: k.change("x", mode=0o600)),
     "chmod a lower directory": (nothing, lambda k: k.change("deep/er", mode=0o700)),
@@ -151,13 +156,13 @@ def look_again(kernel: Kernel) -> dict[str, Shown]:
     return kernel.tree()
 
 
-def fails_at(number: int, kernel: Kernel, act: Act) -> tuple[str | None, OSError | None]:
+def fails_at(number: int, kernel: Kernel, act: Act, error: int, *, looking: bool) -> tuple[str | None, OSError | None]:
     """Do *act* with the call *number* failing; give which one that was, and how *act* ended."""
-    with failing(number) as fault:
+    with failing(number, error, looking=looking) as fault:
         try:
             act(kernel)
-        except OSError as error:
-            return fault.failed, error
+        except OSError as failure:
+            return fault.failed, failure
     return fault.failed, None
 
 
@@ -168,9 +173,24 @@ def comparable(tree: dict[str, Shown], case: str) -> dict[str, Shown]:
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("case", CASES)
 def test_a_failure_anywhere_changes_nothing(memory: Path, case: str, form: str) -> None:
-    prepare, act = CASES[case]
     whiteouts, settings = FORMS[form]
     stack = Stack(memory / "stack", [LOWER], settings, whiteouts=whiteouts)
+    fail_everywhere(stack, case, errno.ENOSPC, looking=False)
+
+
+COPIES = [case for case in CASES if case.startswith(("write", "make a lower", "make a meta"))]
+
+
+@pytest.mark.parametrize("owners", [True, False], ids=["owned", "recorded"])
+@pytest.mark.parametrize("case", COPIES)
+def test_a_failed_look_anywhere_changes_nothing(memory: Path, case: str, owners: bool) -> None:
+    stack = Stack(memory / "stack", [LOWER], EVERYTHING, owners=owners)
+    fail_everywhere(stack, case, errno.EIO, looking=True)
+
+
+def fail_everywhere(stack: Stack, case: str, number_of_error: int, *, looking: bool) -> None:
+    """Do *case* again and again, each time with the next call failing."""
+    prepare, act = CASES[case]
     for number in count(1):
         for directory in (stack.upper, stack.work):
             shutil.rmtree(directory)
@@ -178,12 +198,12 @@ def test_a_failure_anywhere_changes_nothing(memory: Path, case: str, form: str) 
         with stack.opened() as kernel:
             prepare(kernel)
             before = kernel.tree()
-            failed, error = fails_at(number, kernel, act)
+            failed, error = fails_at(number, kernel, act, number_of_error, looking=looking)
             if failed is None:
                 break
             problem = f"call {number}, {failed}: {error!r}"
             if error is not None:
-                assert error.errno == errno.ENOSPC, problem
+                assert error.errno == number_of_error, problem
                 assert kernel.tree() == before, problem
                 assert comparable(look_again(kernel), case) == comparable(before, case), problem
                 act(kernel)

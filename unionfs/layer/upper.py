@@ -367,9 +367,10 @@ class Upper:
 
     def remove_mark(self, parent: Directory, name: bytes, mark: bytes) -> None:
         """Remove overlayfs's attribute *mark* of an entry, in whichever namespace it is."""
-        for namespace in (private_xattrs.TRUSTED, private_xattrs.USER):
-            if parent.xattr(name, namespace + mark) is not None:
-                xattrs.remove(parent.path(name), namespace + mark)
+        marks = [namespace + mark for namespace in (private_xattrs.TRUSTED, private_xattrs.USER)]
+        # All are looked for before one is removed, so that a failure leaves the entry marked.
+        for present in [attribute for attribute in marks if parent.xattr(name, attribute) is not None]:
+            xattrs.remove(parent.path(name), present)
 
 
 def _link(source: Directory, name: bytes, target: Directory, new_name: bytes) -> None:

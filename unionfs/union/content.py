@@ -91,15 +91,15 @@ class Content:
         elif node.type_bits == stat.S_IFREG:
             self.readable(node)
 
-    def copied_up(self, node: Inode, *, size: int | None = None) -> Operation[None]:
-        """Have the content of *node* in the upper, of which *size* bytes at most are needed.
+    def copied_up(self, node: Inode, *, size: int | None = None) -> Operation[bool]:
+        """Have the content of *node* in the upper, of which *size* bytes at most are needed; True: it was cut to them.
 
         Raises:
             OSError: EROFS on a read-only mount, and what copying gives.
         """
         if self._copy_up is None:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-        yield from self._copy_up.inode(node, size=size)
+        return (yield from self._copy_up.inode(node, size=size))
 
     def read(self, node: Inode, offset: int, size: int) -> Operation[bytes]:
         """Give up to *size* bytes from *offset*; fewer only at the end of the file.
@@ -162,11 +162,12 @@ class Content:
 
     def truncate(self, node: Inode, size: int, *, keep_set_id: bool) -> Operation[None]:
         """Set the size of *node*; of a file of the lowers no more than *size* bytes are copied up."""
-        yield from self.copied_up(node, size=size)
+        is_cut = yield from self.copied_up(node, size=size)
         opened = self.writable(node)
         if not keep_set_id:
             self.clear_set_id(node, opened.fd)
-        os.ftruncate(opened.fd, size)
+        if not is_cut:
+            os.ftruncate(opened.fd, size)
 
     def allocate(self, node: Inode, mode: int, offset: int, length: int, *, keep_set_id: bool) -> Operation[None]:
         """Allocate, zero or free a range of *node* as fallocate(2) does."""

@@ -8,6 +8,7 @@ don't change by what is copied into it.
 import contextlib
 import errno
 import functools
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from unionfs.layer import private_xattrs
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.entry import Entry, kind_of_mode
-from unionfs.layer.marks import REDIRECT_MAX
+from unionfs.layer.marks import REDIRECT_MAX, Marks
 from unionfs.layer.metadata import keep_times, set_times
 from unionfs.layer.ownership import Ownership
 from unionfs.layer.upper import New, Upper
@@ -26,6 +27,7 @@ from unionfs.union.nodes import Nodes
 from unionfs.union.origin import Origin
 from unionfs.union.step import Gate, Operation
 
+_log = logging.getLogger(__name__)
 _CAPABILITIES = b"security.capability"
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 
@@ -45,23 +47,25 @@ class CopyUp:
         while isinstance(node, Inode) and node.copying is not None:
             yield node.copying
 
-    def inode(self, node: AnyInode, *, content: bool = True, size: int | None = None) -> Operation[None]:
+    def inode(self, node: AnyInode, *, content: bool = True, size: int | None = None) -> Operation[bool]:
         """Make *node* one of the upper, with its content there too unless *content* is false and metacopy allows it.
 
-        *size* is what the caller truncates the file to next: no more than that is copied.
+        *size* is what the caller truncates the file to: no more than that is copied. True: the copy is truncated to
+        it, as by ftruncate(2), before it shows, so that what fails later leaves no short file.
 
         Raises:
             OSError: ENOSPC and others of copying; then nothing has changed.
         """
         if isinstance(node, DirectoryInode):
             self.directory(node)
-            return
+            return False
         if node.copying is not None:
             yield from self.settled(node)
         if not node.in_upper:
-            yield from self._file(node, content=content or not self._metacopy, size=size)
-        elif content and node.is_metacopy:
-            yield from self._content_of_metacopy(node, size)
+            return (yield from self._file(node, content=content or not self._metacopy, size=size))
+        if content and node.is_metacopy:
+            return (yield from self._content_of_metacopy(node, size))
+        return False
 
     def directory(self, node: DirectoryInode) -> None:
         """Make *node* and its ancestors directories of the upper."""
@@ -83,12 +87,12 @@ class CopyUp:
         with self._upper.workdir.discarding(staged):
             self._copy_xattrs(node, staged, owned)
             set_times(self._upper.work, staged, shown.atime_ns, shown.mtime_ns)
-            status = self._upper.work.status(staged)
+            status, marks = self._upper.work.status(staged), self._record_of(staged)
             self._put(staged, parent, node.name, is_directory=True)
         node.upper = parent.upper.child(node.name)
         self._nodes.table.move(node, Identity(status.st_dev, status.st_ino))
         self._note(parent, node.name, shown.mode, status.st_ino)
-        self._note_record(node)
+        self._note_record(node, marks)
 
     def _copy_xattrs(self, node: AnyInode, staged: bytes, owned: Ownership) -> None:
         if node.has_xattrs:
@@ -97,10 +101,15 @@ class CopyUp:
             # An access list that was copied over the permissions counts as a change; writing may take set-id bits.
             self._upper.metadata.give(self._upper.work, staged, owned)
 
-    def _note_record(self, node: AnyInode) -> None:
+    def _record_of(self, staged: bytes) -> Marks | None:
+        """Read what a copy records of itself, while a failure still changes nothing; None where nothing can be."""
+        return self._upper.work.marks(staged) if self._upper.metadata.may_record else None
+
+    @staticmethod
+    def _note_record(node: AnyInode, marks: Marks | None) -> None:
         """Know what the copy of *node* records of itself; its other attributes are those that it had."""
-        if self._upper.metadata.may_record:
-            node.note(node.place.directory.marks(node.place.name))
+        if marks is not None:
+            node.note(marks)
         else:
             node.ownership = None
 
@@ -116,7 +125,7 @@ class CopyUp:
 
     # Files.
 
-    def _file(self, node: Inode, *, content: bool, size: int | None) -> Operation[None]:
+    def _file(self, node: Inode, *, content: bool, size: int | None) -> Operation[bool]:
         if node.parent is not None:
             self.directory(node.parent)
         found = node.place.directory.status(node.place.name)
@@ -126,48 +135,47 @@ class CopyUp:
         key = self._link_key(node, found.st_nlink)
         target = os.readlink(node.place.name, dir_fd=node.place.directory.fd()) if stat.S_ISLNK(shown.mode) else b""
         staged = self._upper.stage(New(owned, target))
-        with _held_back(node):
+        with _held_back(node), contextlib.ExitStack() as opened:
             with self._upper.workdir.discarding(staged):
+                fd = None
                 if shown.is_regular and content:
-                    place = Place(self._upper.work, staged)
-                    yield from self._copy(node, place, shown, shown.size if size is None else min(size, shown.size))
+                    fd = _opened_with(opened, Place(self._upper.work, staged))
+                    yield from self._copy(node, fd, shown, _length(shown, size))
                 if not content:
                     self._mark_metacopy(staged, shown)
                 self._copy_xattrs(node, staged, owned)
                 origin = Origin(node.number, key, node.lower_links)
                 self._upper.set_mark(self._upper.work, staged, private_xattrs.ORIGIN, origin.text())
                 set_times(self._upper.work, staged, shown.atime_ns, shown.mtime_ns)
-                if shown.is_regular and content:
-                    yield from self._sync(Place(self._upper.work, staged))
-                status = self._upper.work.status(staged)
+                if fd is not None:
+                    _cut(fd, shown, size)
+                    yield from self._sync(fd)
+                status, marks = self._upper.work.status(staged), self._record_of(staged)
                 place = self._put_file(node, staged, shown.mode, status.st_ino)
-            self._become_upper(node, place, Identity(status.st_dev, status.st_ino), content=content)
+            self._become_upper(node, place, Identity(status.st_dev, status.st_ino), marks, content=content)
+            if fd is not None:
+                opened.pop_all()
+                self._nodes.files.add(node.number, fd, writable=True)
+        return _is_cut(shown, size)
 
-    def _copy(self, node: Inode, target_place: Place, shown: Attributes, size: int) -> Operation[None]:
-        """Copy the content to *target_place*, in one blocking step unless it is at hand."""
+    @staticmethod
+    def _copy(node: Inode, target: int, shown: Attributes, size: int) -> Operation[None]:
+        """Copy the content to the file *target*, in one blocking step unless it is at hand."""
         place = content_of(node)
         source = place.directory.open(place.name, os.O_RDONLY)
         try:
-            target = target_place.directory.open(target_place.name, os.O_WRONLY)
-            try:
-                copying = functools.partial(_copy_with_times, source, target, shown, size)
-                if place.directory.tree.is_at_hand(source, 0, size):
-                    copying()
-                else:
-                    yield copying
-            finally:
-                os.close(target)
+            copying = functools.partial(_copy_with_times, source, target, shown, size)
+            if place.directory.tree.is_at_hand(source, 0, size):
+                copying()
+            else:
+                yield copying
         finally:
             os.close(source)
 
-    def _sync(self, place: Place) -> Operation[None]:
+    def _sync(self, fd: int) -> Operation[None]:
         """Have the content and all that was set before on the device, unless the mount is volatile."""
         if not self._volatile:
-            fd = place.directory.open(place.name, os.O_RDONLY)
-            try:
-                yield functools.partial(os.fsync, fd)
-            finally:
-                os.close(fd)
+            yield functools.partial(os.fsync, fd)
 
     @staticmethod
     def _set_size(place: Place, size: int) -> None:
@@ -221,7 +229,7 @@ class CopyUp:
         keep_times(parent.upper, before)
         self._note(parent, name, node.type_bits, node.real.inode)
 
-    def _become_upper(self, node: Inode, place: Place, real: Identity, *, content: bool) -> None:
+    def _become_upper(self, node: Inode, place: Place, real: Identity, marks: Marks | None, *, content: bool) -> None:
         """Let the tables follow: *node* is the file of the upper at *place*."""
         if not content and not node.is_metacopy:
             node.content = node.place
@@ -232,7 +240,7 @@ class CopyUp:
         node.lower = node.real
         node.place, node.in_upper = place, True
         self._nodes.files.drop(node.number)
-        self._note_record(node)
+        self._note_record(node, marks)
         self._nodes.table.move(node, real)
 
     # Moving.
@@ -261,28 +269,57 @@ class CopyUp:
         if node.is_metacopy and not self._upper.set_mark(*node.place, private_xattrs.REDIRECT, node.lower_path):
             raise OSError(errno.EOPNOTSUPP, "the upper can't keep the redirect of a metacopy")
 
-    def _content_of_metacopy(self, node: Inode, size: int | None) -> Operation[None]:
+    def _content_of_metacopy(self, node: Inode, size: int | None) -> Operation[bool]:
         """Bring the content to the metadata that are in the upper; the mark goes last, so a crash shows the old."""
         shown = self._nodes.attributes(node)
         capabilities = node.place.directory.xattr(node.place.name, _CAPABILITIES)
-        size = shown.size if size is None else min(size, shown.size)
-        with _held_back(node):
+        with _held_back(node), contextlib.ExitStack() as opened:
+            fd = _opened_with(opened, node.place)
             try:
-                yield from self._copy(node, node.place, shown, size)
-                yield from self._sync(node.place)
-                if size < shown.size:
-                    self._set_size(node.place, size)
+                yield from self._copy(node, fd, shown, _length(shown, size))
+                yield from self._sync(fd)
                 _give_back(node.place, capabilities)
+                _cut(fd, shown, size)
                 self._upper.remove_mark(*node.place, private_xattrs.METACOPY)
             except BaseException:
-                if size < shown.size:
-                    self._set_size(node.place, shown.size)
+                if _is_cut(shown, size):
+                    os.ftruncate(fd, shown.size)
                     set_times(*node.place, shown.atime_ns, shown.mtime_ns)
                 _give_back(node.place, capabilities)
                 raise
             node.is_metacopy, node.content = False, None
-            self._nodes.files.drop(node.number)
+            opened.pop_all()
+            self._nodes.files.add(node.number, fd, writable=True)
+            self._drop_redirect(node)
+        return _is_cut(shown, size)
+
+    def _drop_redirect(self, node: Inode) -> None:
+        """Remove where the content was; the copy is done, and on a whole file that says nothing."""
+        try:
             self._upper.remove_mark(*node.place, private_xattrs.REDIRECT)
+        except OSError as error:
+            _log.warning("a copied-up file keeps a redirect: %s", error)
+
+
+def _opened_with(stack: contextlib.ExitStack, place: Place) -> int:
+    fd = place.directory.open(place.name, os.O_RDWR)
+    stack.callback(os.close, fd)
+    return fd
+
+
+def _is_cut(shown: Attributes, size: int | None) -> bool:
+    """Tell whether *size*, which a file is to be truncated to, is less than it has."""
+    return size is not None and size < shown.size
+
+
+def _length(shown: Attributes, size: int | None) -> int:
+    return shown.size if size is None else min(size, shown.size)
+
+
+def _cut(fd: int, shown: Attributes, size: int | None) -> None:
+    """Truncate the copy, by which the kernel changes its time and takes capabilities away."""
+    if size is not None and size < shown.size:
+        os.ftruncate(fd, size)
 
 
 def _give_back(place: Place, capabilities: bytes | None) -> None:

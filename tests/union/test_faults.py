@@ -93,6 +93,9 @@ CASES: dict[str, Case] = {
     "create as another": (nothing, lambda k: k.create("new", caller=k.other_caller)),
     "create over a whiteout": (removals, lambda k: k.create("gone")),
     "make a directory over a whiteout": (removals, lambda k: k.mkdir("gone-directory")),
+    "make a directory": (nothing, lambda k: k.mkdir("deep/er/new")),
+    "make a directory as another": (nothing, lambda k: k.create("new", 0o040755, caller=k.other_caller)),
+    "make a FIFO": (nothing, lambda k: k.create("new", 0o010644)),
     "make a symlink": (nothing, lambda k: k.create("new", 0o120777, target=b"f")),
     "unlink a lower file": (nothing, lambda k: k.unlink("deep/er/g")),
     "unlink a lower hard link": (nothing, lambda k: k.unlink("y")),
@@ -178,11 +181,12 @@ def test_a_failure_anywhere_changes_nothing(memory: Path, case: str, form: str) 
     fail_everywhere(stack, case, errno.ENOSPC, looking=False)
 
 
-COPIES = [case for case in CASES if case.startswith(("write", "make a lower", "make a meta"))]
+NOT_TOLD_LATE = [case for case in CASES if case.startswith(("write", "make", "create"))]
+"""What doesn't look at the outcome once it is settled; a change of attributes does, to answer with them."""
 
 
 @pytest.mark.parametrize("owners", [True, False], ids=["owned", "recorded"])
-@pytest.mark.parametrize("case", COPIES)
+@pytest.mark.parametrize("case", NOT_TOLD_LATE)
 def test_a_failed_look_anywhere_changes_nothing(memory: Path, case: str, owners: bool) -> None:
     stack = Stack(memory / "stack", [LOWER], EVERYTHING, owners=owners)
     fail_everywhere(stack, case, errno.EIO, looking=True)

@@ -5,15 +5,18 @@ old or the new entry, whole, and never hides one. Knows nothing of the layers be
 is needed.
 """
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from unionfs.layer import acl, private_xattrs, whiteout
 from unionfs.layer.abilities import Abilities, WhiteoutForm
 from unionfs.layer.directory import SELF, Directory
 from unionfs.layer.index import HardLinks
+from unionfs.layer.marks import Marks
 from unionfs.layer.metadata import Metadata
 from unionfs.layer.ownership import Ownership
 from unionfs.layer.whiteouts import Whiteouts, touch
@@ -38,10 +41,14 @@ class New(NamedTuple):
 
 
 class Made(NamedTuple):
-    """An entry that was made: what stat(2) tells of it, and a descriptor of a regular file where there is one."""
+    """An entry that was made: what stat(2) tells of it, and a descriptor of a regular file where there is one.
+
+    ``marks`` is what it records of itself; None where nothing can be recorded.
+    """
 
     status: os.stat_result
     fd: int | None
+    marks: Marks | None
 
 
 class Move(NamedTuple):
@@ -83,13 +90,27 @@ class Upper:
         Raises:
             OSError: EEXIST when something else made the name, and what making and owning the entry gives.
         """
+        fd = None
         if not over_whiteout and not new.opaque and self._is_made_in_place(above or parent.status(), new):
             fd = self._make_entry(parent, name, new, new.ownership.permissions)
-            return Made(parent.status(name) if fd is None else os.fstat(fd), fd)
-        staged = self.stage(new, default_acl=parent.xattr(SELF, acl.DEFAULT))
-        with self.workdir.discarding(staged):
-            self.place(staged, parent, name, directory=new.is_directory, over_whiteout=over_whiteout)
-        return Made(parent.status(name), None)
+        else:
+            staged = self.stage(new, default_acl=parent.xattr(SELF, acl.DEFAULT))
+            with self.workdir.discarding(staged):
+                self.place(staged, parent, name, directory=new.is_directory, over_whiteout=over_whiteout)
+        with self._taken_back(parent, name, fd, whiteout=over_whiteout):
+            status = parent.status(name) if fd is None else os.fstat(fd)
+            return Made(status, fd, parent.marks(name) if self.metadata.may_record else None)
+
+    @contextlib.contextmanager
+    def _taken_back(self, parent: Directory, name: bytes, fd: int | None, *, whiteout: bool) -> Iterator[None]:
+        """Take a new entry away again when what is done with it fails, so that an error means that nothing was made."""
+        try:
+            yield
+        except OSError:
+            if fd is not None:
+                os.close(fd)
+            self.discard(self.take_away(parent, name, leave_whiteout=whiteout))
+            raise
 
     def _is_made_in_place(self, above: os.stat_result, new: New) -> bool:
         """Tell whether the kernel gives the new entry the right owner, permissions and access list by itself."""

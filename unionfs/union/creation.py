@@ -12,6 +12,7 @@ from unionfs.layer import acl
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.directory import SELF, Directory
 from unionfs.layer.entry import Entry, kind_of_mode
+from unionfs.layer.marks import Marks
 from unionfs.layer.ownership import Ownership
 from unionfs.layer.upper import New, Upper
 from unionfs.layer.whiteout import NAME_MAX, is_reserved
@@ -76,9 +77,9 @@ class Creation:
         is_directory = stat.S_ISDIR(mode)
         ownership = self._ownership(parent, above, mode, caller, rdev)
         new = New(ownership, target, opaque=is_directory and name in contents.lower)
-        status, fd = self._upper.make(upper, name, new, over_whiteout=contents.has_whiteout(name), above=above)
+        status, fd, marks = self._upper.make(upper, name, new, over_whiteout=contents.has_whiteout(name), above=above)
         contents.set_upper(name, Entry(kind_of_mode(mode), status.st_ino, upper))
-        node = self._inode(parent, name, mode, Identity(status.st_dev, status.st_ino))
+        node = self._inode(parent, name, mode, Identity(status.st_dev, status.st_ino), marks)
         parent.attach(name, node)
         if fd is not None:
             self._nodes.files.add(node.number, fd, writable=True)
@@ -91,7 +92,8 @@ class Creation:
         ownership = self._ownership(parent, _upper_of(parent).status(), stat.S_IFREG | stat.S_IMODE(mode), caller, 0)
         staged = self._upper.stage(New(ownership), default_acl=_upper_of(parent).xattr(SELF, acl.DEFAULT))
         place = Place(self._upper.work, staged)
-        attributes, marks = place.directory.examine(staged)
+        with self._upper.workdir.discarding(staged):
+            attributes, marks = place.directory.examine(staged)
         real = Identity(attributes.dev, attributes.ino)
         table = self._nodes.table
         node = Inode(table.free_number(real), real, place, stat.S_IFREG, in_upper=True)
@@ -99,7 +101,7 @@ class Creation:
         table.add(node)
         return node
 
-    def _inode(self, parent: DirectoryInode, name: bytes, mode: int, real: Identity) -> AnyInode:
+    def _inode(self, parent: DirectoryInode, name: bytes, mode: int, real: Identity, marks: Marks | None) -> AnyInode:
         assert parent.upper is not None
         table = self._nodes.table
         number = table.free_number(real)
@@ -107,8 +109,8 @@ class Creation:
             node: AnyInode = DirectoryInode(number, real, parent.upper.child(name), (), parent.lower_path + b"/" + name)
         else:
             node = Inode(number, real, Place(parent.upper, name), stat.S_IFMT(mode), in_upper=True)
-        if self._upper.metadata.may_record:
-            node.note(parent.upper.marks(name))
+        if marks is not None:
+            node.note(marks)
         else:
             # All that a new entry can have comes from its directory: a label, an access list.
             node.has_xattrs = parent.has_xattrs

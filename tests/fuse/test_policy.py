@@ -51,3 +51,10 @@ def test_a_fault_of_ours_is_an_input_output_error_and_logged_with_its_place(
         assert policy.errno_of(error) == errno.EIO
     assert caplog.records[0].exc_info is not None
     assert caplog.records[0].exc_info[1] is error
+
+
+def test_what_found_no_room_is_worth_another_try() -> None:
+    assert policy.may_find_room(OSError(errno.ENOSPC, ""))
+    assert policy.may_find_room(OSError(errno.EDQUOT, ""))
+    assert not policy.may_find_room(OSError(errno.EIO, ""))
+    assert not policy.may_find_room(ValueError())

@@ -39,6 +39,15 @@ def may_see_trusted(pid: int) -> bool:
     return pid != 0 and has_capability("sys_admin", pid)
 
 
+def may_find_room(error: Exception) -> bool:
+    """Tell whether what failed with *error* is worth being done once more.
+
+    Files that were removed take room until the kernel has said that it forgets them, which it may say after the
+    request that found none.
+    """
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def errno_of(error: Exception) -> int:
     """Give the errno that *error* becomes; what is no ``OSError`` is a fault of ours, and logged as one."""
     if isinstance(error, OSError) and error.errno is not None:

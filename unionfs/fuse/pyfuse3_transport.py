@@ -45,6 +45,7 @@ _log = logging.getLogger(__name__)
 _KEEPS_SET_ID = 1 << 63
 _NUMBER = _KEEPS_SET_ID - 1
 _MOST_TASKS = 64
+_TO_FIND_ROOM = 0.002  # seconds
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -57,7 +58,14 @@ def _guarded(handler: "Handler[P, T]") -> "Handler[P, T]":
     @functools.wraps(handler)
     async def guarded(self: "Operations", /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return await handler(self, *args, **kwargs)
+            try:
+                return await handler(self, *args, **kwargs)
+            except OSError as error:
+                if not policy.may_find_room(error):
+                    raise
+                # Meanwhile other tasks read what the kernel has forgotten.
+                await trio.sleep(_TO_FIND_ROOM)
+                return await handler(self, *args, **kwargs)
         except FUSEError:
             raise
         except Exception as error:

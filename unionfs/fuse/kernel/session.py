@@ -43,6 +43,9 @@ class Session:
         self._poll.register(self._workers.fd, select.POLLIN)
         self._wakefulness = Wakefulness()
         self._tidy_at: float | None = None
+        # The request that was read last, while its body is still where it was read to.
+        self._fresh: Request | None = None
+        self._without_room: list[Request] = []
 
     def run(self) -> None:
         """Answer until the connection ends.
@@ -55,6 +58,8 @@ class Session:
                 message = self.device.receive()
                 if message:
                     self._serve(message)
+                elif self._without_room:
+                    self._repeat()
                 else:
                     self._wait()
                 if not self._workers.is_idle:
@@ -95,12 +100,17 @@ class Session:
         except ProtocolError as error:
             _log.error("a message of the kernel is passed over: %s", error)
             return
-        handler = HANDLERS.get(request.opcode, Answers.unknown)
         self._placement.note(request.pid)
+        self._fresh = request
+        self._start(request)
+        self._fresh = None
+
+    def _start(self, request: Request) -> None:
+        handler = HANDLERS.get(request.opcode, Answers.unknown)
         try:
             answer = handler(self._answers, request)
         except Exception as error:  # noqa: BLE001 - whatever it is, the mount goes on
-            self._fail(request, error)
+            self._fail_or_put_off(request, error)
             return
         if isinstance(answer, bytes):
             self._answer(request, answer)
@@ -117,7 +127,7 @@ class Session:
         except StopIteration as stop:
             self._answer(request, stop.value)
         except Exception as error:  # noqa: BLE001 - whatever it is, the mount goes on
-            self._fail(request, error)
+            self._fail_or_put_off(request, error)
         else:
             if isinstance(step, Gate):
                 step.wait(functools.partial(self._advance, operation, request, lambda: next(operation)))
@@ -171,6 +181,18 @@ class Session:
     def _answer(self, request: Request, body: bytes) -> None:
         if request.opcode not in UNANSWERED:
             self.device.answer(request.unique, body)
+
+    def _fail_or_put_off(self, request: Request, error: Exception) -> None:
+        """Fail, or do *request* once more when all is read that the kernel has to say: there may be room then."""
+        if request is self._fresh and policy.may_find_room(error):
+            self._without_room.append(request._replace(body=memoryview(bytes(request.body))))
+        else:
+            self._fail(request, error)
+
+    def _repeat(self) -> None:
+        requests, self._without_room = self._without_room, []
+        for request in requests:
+            self._start(request)
 
     def _fail(self, request: Request, error: Exception) -> None:
         if request.opcode in UNANSWERED:

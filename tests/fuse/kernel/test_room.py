@@ -1,0 +1,64 @@
+"""A request that finds no room is done once more when the kernel has said which removed files it forgets."""
+
+import errno
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.fuse.kernel.asking import ROOT, attributes, lookup, write
+from tests.fuse.kernel.connection import PATIENCE, connected
+from tests.stacks import File
+from tests.unions import EVERYTHING, Stack
+from unionfs.fuse.kernel import abi
+from unionfs.fuse.kernel.abi import Opcode
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    return Stack(tmp_path / "stack", [{"f": File(b"content")}], EVERYTHING)
+
+
+MKDIR = abi.MKDIR_IN.pack(0o755, 0) + b"made\0"
+
+
+def test_room_is_found_when_a_removed_file_is_forgotten(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    told, forgotten = threading.Event(), threading.Event()
+    with stack.opened() as opened, connected(opened.union) as kernel:
+        create, forget = opened.union.create, opened.union.forget
+
+        def create_where_there_is_room(*args: object, **keywords: object) -> object:
+            assert told.wait(PATIENCE)
+            if not forgotten.is_set():
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return create(*args, **keywords)  # type: ignore[arg-type] # they are the ones it was called with
+
+        def forget_and_note(number: int, lookups: int) -> None:
+            forget(number, lookups)
+            forgotten.set()
+
+        monkeypatch.setattr(opened.union, "create", create_where_there_is_room)
+        monkeypatch.setattr(opened.union, "forget", forget_and_note)
+        number = lookup(kernel, b"f")
+        making = kernel.send(Opcode.MKDIR, ROOT, MKDIR, uid=5, gid=6)
+        kernel.send(Opcode.FORGET, number, abi.FORGET_IN.pack(1))
+        told.set()
+        assert kernel.receive(making).error == 0
+        made = attributes(kernel, lookup(kernel, b"made"))
+        assert (made["uid"], made["gid"], made["mode"]) == (5, 6, 0o040755)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_where_there_is_none_still_it_is_said(stack: Stack, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    tried: list[bytes] = []
+    with stack.opened() as opened, connected(opened.union) as kernel:
+
+        def create(_parent: int, name: bytes, *_args: object, **_keywords: object) -> object:
+            tried.append(name)
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(opened.union, "create", create)
+        assert kernel.ask(Opcode.MKDIR, ROOT, MKDIR).error == number
+        assert tried == [b"made", b"made"]
+        assert write(kernel, lookup(kernel, b"f"), b"others go on") == 12

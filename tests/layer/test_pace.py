@@ -27,5 +27,12 @@ def test_a_layer_becomes_quick_again() -> None:
     assert not after(*[SLOW] * 1000, *[QUICK] * 8).is_slow
 
 
+def test_a_layer_that_was_trusted_by_mistake_has_to_be_quick_more_often() -> None:
+    mistaken = [*[QUICK] * 8, SLOW]
+    assert after(*mistaken, *[QUICK] * 31).is_slow
+    assert not after(*mistaken, *[QUICK] * 32).is_slow
+    assert not after(*([QUICK] * 1000 + [SLOW]) * 100, *[QUICK] * 512).is_slow
+
+
 def test_many_names_may_take_longer() -> None:
     assert not after(*[SLOW] * 8, names=1000).is_slow

@@ -17,6 +17,8 @@ from unionfs.fuse.kernel.abi import Init, Opcode, SetAttr
 
 LOWER: Layer = {"f": File(b"content"), "program": File(b"#!", mode=0o6755)}
 ALL = (1 << 64) - 1
+CTIME = 1 << 10
+"""The field of SETATTR with the time of the change, which is the layer's own."""
 GATHERED = DataPath(writeback=True)
 
 
@@ -48,7 +50,7 @@ def test_what_comes_late_is_not_taken_for_a_change_by_whoever_sends_it(tmp_path:
         kernel.initialise(ALL)
         number = lookup(kernel, b"program")
         write(kernel, number, b"##", flags=abi.WRITE_CACHE)
-        body = setattr_body(SetAttr.MTIME | SetAttr.CTIME, mtime=1234)
+        body = setattr_body(SetAttr.MTIME | CTIME, mtime=1234)
         assert kernel.ask(Opcode.SETATTR, number, body, uid=65534).error == 0
         shown = attributes(kernel, number)
         assert (shown["mode"] & 0o7777, shown["mtime"]) == (0o6755, 1234)
@@ -60,7 +62,7 @@ def test_pages_that_come_after_the_time_of_their_change_leave_it(tmp_path: Path)
     with stack.opened() as opened, connected(opened.union, data_path=GATHERED) as kernel:
         kernel.initialise(ALL)
         number = lookup(kernel, b"f")
-        kernel.ask(Opcode.SETATTR, number, setattr_body(SetAttr.MTIME | SetAttr.CTIME, mtime=1234))
+        kernel.ask(Opcode.SETATTR, number, setattr_body(SetAttr.MTIME | CTIME, mtime=1234))
         write(kernel, number, b"##", flags=abi.WRITE_CACHE)
         assert attributes(kernel, number)["mtime"] == 1234
         write(kernel, number, b"##")

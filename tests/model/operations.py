@@ -265,7 +265,8 @@ MORE_KINDS: Mapping[str, Kind] = {
     "punch": Kind(lambda a, o: _allocate(a, o, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE), "file"),
     "copy range": Kind(_copy_range, "file", 4),
     "make nameless": Kind(_make_nameless, "any"),
-    "find data and hole": Kind(_data_and_hole, "file"),
 }
 """What pyfuse3 doesn't do."""
-ALL_KINDS = {**KINDS, **MORE_KINDS}
+EXACT_KINDS: Mapping[str, Kind] = {"find data and hole": Kind(_data_and_hole, "file")}
+"""What is answered exactly only where the kernel holds no writes back; otherwise all is data, as lseek(2) allows."""
+ALL_KINDS = {**KINDS, **MORE_KINDS, **EXACT_KINDS}

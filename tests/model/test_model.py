@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.filesystems import KERNEL, TRANSPORTS, VARIANTS, FileSystem, Mounted, mounted
-from tests.model.operations import ALL_KINDS, KINDS, Actor, Kind
+from tests.model.operations import ALL_KINDS, KINDS, MORE_KINDS, Actor, Kind
 from tests.model.strategies import Example, examples, operation_of, tree_of
 from tests.snapshots import Snapshot, differences, snapshot
 from tests.stacks import EMPTY, Directory, Layer, Node, moved
@@ -24,6 +24,8 @@ from tests.stacks import EMPTY, Directory, Layer, Node, moved
 OWN = frozenset({"ino", "ctime_ns"})
 BATCH = 12
 """Examples that share one pair of mounts, each in a directory of its own, since mounting takes longest."""
+LACKING: Mapping[str, Mapping[str, Kind]] = {"pyfuse3": KINDS, "writeback": {**KINDS, **MORE_KINDS}}
+"""The kinds of operations of those who don't do all."""
 ASKED = os.environ.get("MODEL_EXAMPLES")
 
 model = settings(
@@ -54,7 +56,7 @@ def test_the_union_does_what_overlayfs_does(data: st.DataObject, transport: File
     with mounted(KERNEL, layers, EMPTY) as theirs, mounted(transport, layers, EMPTY) as ours:
         started = time.time_ns()
         stories = [Story(example.lowers) for example in batch]
-        kinds = KINDS if transport.name == "pyfuse3" else ALL_KINDS
+        kinds = LACKING.get(transport.name, ALL_KINDS)
         for session in (0, 1):
             for number, example in enumerate(batch):
                 roots = theirs.root / f"{number}", ours.root / f"{number}"

@@ -1,6 +1,6 @@
 """Puts a run's figures into docs/performance.md, and its chart beside it: ``python -m tools.bench.publish FILE...``.
 
-A A FILE is what ``--json`` wrote; of several, the last that has a workload counts. The tables stand between two marks;
+A FILE is what ``--json`` wrote; of several, the last that has a workload counts. The tables stand between two marks;
 what stands around them is written by hand.
 """
 

@@ -17,6 +17,7 @@ from tools.bench.candidates import Candidate, Stack
 from tools.bench.commands import CLEAN_ENVIRONMENT, CommandError
 from tools.bench.inputs import Inputs
 from tools.bench.workload import Mounted, Place, Workload
+from unionfs.linux.mounts import MNT_DETACH, umount2
 
 _PATIENCE = 10.0
 """Seconds that a daemon gets to end after its mount has."""
@@ -146,7 +147,7 @@ class Arm:
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:
-                system.unmount(self._place.merged)
+                umount2(bytes(self._place.merged))
                 return
             except OSError as error:
                 if error.errno == errno.EINVAL:  # it was never mounted
@@ -154,7 +155,7 @@ class Arm:
                 if error.errno != errno.EBUSY:
                     raise
                 if time.monotonic() > deadline:
-                    system.unmount(self._place.merged, system.MNT_DETACH)
+                    umount2(bytes(self._place.merged), MNT_DETACH)
                     return
             time.sleep(0.05)
 

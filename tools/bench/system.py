@@ -5,41 +5,30 @@ import os
 import time
 from pathlib import Path
 
+from unionfs.linux.libc import LIBC, check
+
 CLONE_NEWNS = 0x00020000
 CLONE_NEWPID = 0x20000000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
-MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
 _CPUCLOCK_SCHED = 2
-
-
-def _check(result: int, path: str | None = None) -> None:
-    if result:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), path)
 
 
 def unshare(flags: int) -> None:
     """Give this process (or, with CLONE_NEWPID, its children) namespaces of its own. Raises OSError."""
-    _check(_LIBC.unshare(flags))
+    check(LIBC.unshare(flags))
 
 
 def mount(source: str, mountpoint: str, kind: str, flags: int = 0, options: str = "") -> None:
     """Mount *source* at *mountpoint*. Raises OSError."""
     words = [os.fsencode(word) for word in (source, mountpoint, kind, options)]
-    _check(_LIBC.mount(words[0], words[1], words[2], ctypes.c_ulong(flags), words[3]), mountpoint)
-
-
-def unmount(mountpoint: Path, flags: int = 0) -> None:
-    """Unmount what is at *mountpoint*. Raises OSError."""
-    _check(_LIBC.umount2(os.fsencode(mountpoint), flags), str(mountpoint))
+    check(LIBC.mount(words[0], words[1], words[2], ctypes.c_ulong(flags), words[3]), words[1])
 
 
 def die_with_parent(signal_number: int) -> None:
     """Have the kernel send this process *signal_number* when its parent ends. Raises OSError."""
-    _check(_LIBC.prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal_number), 0, 0, 0))
+    check(LIBC.prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal_number), 0, 0, 0))
 
 
 def processor_seconds(pid: int) -> float:

@@ -5,9 +5,11 @@ depth meets PATH_MAX and no symbolic link that another process puts there is fol
 itself.
 """
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.descriptors import Descriptors
@@ -228,6 +230,18 @@ class Directory:
             os.close(fd)
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), name)
         return fd
+
+    @contextlib.contextmanager
+    def opened(self, name: bytes = SELF) -> Iterator[int]:
+        """Keep the regular file *name*, or the directory itself, open for what a place to start from can't do."""
+        if name == SELF:
+            fd = os.open(self.path(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        else:
+            fd = self.open(name, os.O_RDONLY)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
     def xattr_names(self, name: bytes = SELF) -> list[bytes]:
         """Give the names of all attributes of *name*, as they are on disk."""

@@ -5,6 +5,7 @@ import fcntl
 import os
 
 from unionfs.linux.libc import LIBC, check
+from unionfs.linux.mounts import file_system_type
 
 FICLONE = 0x40049409
 TMPFS_MAGIC = 0x01021994
@@ -34,16 +35,9 @@ def allocate(fd: int, mode: int, offset: int, length: int) -> None:
     check(LIBC.fallocate64(fd, mode, ctypes.c_int64(offset), ctypes.c_int64(length)))
 
 
-class _FileSystem(ctypes.Structure):
-    # The kernel's struct statfs64, of which the first word alone is of use here; 128 bytes hold the rest everywhere.
-    _fields_ = (("type", ctypes.c_long), ("rest", ctypes.c_ubyte * 128))
-
-
 def is_in_memory(fd: int) -> bool:
     """Tell whether the file system that holds *fd* has no device, so that nothing in it is waited for or synced."""
-    found = _FileSystem()
-    check(LIBC.fstatfs(fd, ctypes.byref(found)))
-    return found.type in (TMPFS_MAGIC, RAMFS_MAGIC)
+    return file_system_type(fd) in (TMPFS_MAGIC, RAMFS_MAGIC)
 
 
 def descriptor_path(fd: int) -> bytes:

@@ -9,9 +9,9 @@ import errno
 import functools
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from unionfs.layer.directory import SELF, Directory
+from unionfs.layer.directory import Directory
 from unionfs.layer.metadata import set_permissions, without_set_id
 from unionfs.layer.upper import Upper
 from unionfs.linux.files import allocate
@@ -64,7 +64,7 @@ class Content:
         """
         if node.type_bits != stat.S_IFREG:
             return None
-        if self._copy_up is not None and (not node.in_upper or node.is_metacopy or node.copying is not None):
+        if self._copy_up is not None and not node.is_whole_in_upper:
             return None
         return self.writable(node) if writable else self.readable(node)
 
@@ -231,41 +231,29 @@ class Content:
         # Asked anew each time: a directory that was renamed or removed meanwhile isn't found by its old name.
         while len(directories := _directories(node) - synced) > 1:
             synced.add(directory := directories.pop())
-            with _opened(directory) as fd:
+            with directory.opened() as fd:
                 yield functools.partial(os.fsync, fd)
         with contextlib.ExitStack() as held:
             steps: list[Step] = []
             if node.is_metacopy:
-                steps.append(functools.partial(os.fsync, held.enter_context(_opened(*node.place))))
+                place = node.place
+                steps.append(functools.partial(os.fsync, held.enter_context(place.directory.opened(place.name))))
             elif node.type_bits == stat.S_IFREG:
                 sync = os.fdatasync if content_only else os.fsync
                 steps.append(functools.partial(sync, held.enter_context(self.readable(node).held())))
-            steps += [functools.partial(os.fsync, held.enter_context(_opened(directory))) for directory in directories]
+            steps += [functools.partial(os.fsync, held.enter_context(directory.opened())) for directory in directories]
             yield Last(functools.partial(_do_all, steps))
 
     def sync_directory(self, node: DirectoryInode) -> Operation[None]:
         """Have the names of the upper's part of *node* on the device, unless the mount is volatile."""
         if self._volatile or node.upper is None or node.removed is not None:
             return
-        with _opened(node.upper) as fd:
+        with node.upper.opened() as fd:
             yield Last(functools.partial(os.fsync, fd))
 
 
 def _directories(node: Inode) -> set[Directory]:
     return {parent.upper for parent, _ in node.names() if parent.upper is not None}
-
-
-@contextlib.contextmanager
-def _opened(directory: Directory, name: bytes = SELF) -> Iterator[int]:
-    """Open the regular file *name*, or *directory* itself, for a step."""
-    if name == SELF:
-        fd = os.open(directory.path(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    else:
-        fd = directory.open(name, os.O_RDONLY)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def _do_all(steps: Sequence[Step]) -> None:

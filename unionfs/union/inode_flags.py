@@ -70,8 +70,5 @@ def _opened(node: DirectoryInode) -> Iterator[int]:
     if node.removed is not None:
         # Its path may lead to another directory by now.
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
-    fd = os.open(node.place.directory.path(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with node.place.directory.opened() as fd:
         yield fd
-    finally:
-        os.close(fd)

@@ -7,7 +7,8 @@ they are asked, since handing work over takes longer than that.
 import functools
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import islice
 
 from unionfs.layer.ahead import Route, Taken, read_attributes, read_names
 from unionfs.layer.directory import Directory
@@ -77,7 +78,7 @@ class Loading:
         if not attributes:
             return
         by_part: dict[Directory, list[tuple[int, bytes]]] = {}
-        for name, place in _some_after(directory.contents, cookie):
+        for name, place in islice(directory.contents.listing.after(cookie), _ENTRIES):
             self._seen[directory.number] = place
             entry = directory.contents.get(name)
             if entry is not None and name not in directory.children:
@@ -150,13 +151,6 @@ def _examined(parts: Sequence[Directory], names: Sequence[bytes]) -> Operation[N
     if parts:
         taken: list[Taken] = yield functools.partial(read_attributes, _routes(parts), names)
         _learn(taken)
-
-
-def _some_after(contents: Contents, cookie: int) -> Iterator[tuple[bytes, int]]:
-    for count, found in enumerate(contents.listing.after(cookie)):
-        if count == _ENTRIES:
-            return
-        yield found
 
 
 def _learn(taken: Sequence[Taken]) -> None:

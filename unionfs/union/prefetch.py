@@ -6,7 +6,7 @@ read. Once content is found in memory, nothing more is read ahead.
 
 import functools
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from itertools import islice
 
 from unionfs.layer.ahead import Route, read_content
 from unionfs.layer.directory import Directory
@@ -62,7 +62,7 @@ class _Reading:
 
     def expect_more(self, contents: Contents) -> None:
         """Expect the next files of *contents*."""
-        for name, cookie in _some_after(contents, self.behind):
+        for name, cookie in islice(contents.listing.after(self.behind), _ENTRIES):
             if len(self.expected) >= _FILES:
                 return
             self.behind = cookie
@@ -115,7 +115,8 @@ class Prefetch:
         if cookie is None:
             return
         reading.start_at(cookie)
-        first = next((other for other, _ in _some_after(contents, 0) if _is_file(contents, other)), None)
+        names = (other for other, _ in islice(contents.listing.after(0), _ENTRIES))
+        first = next((other for other in names if _is_file(contents, other)), None)
         if self._in_order and name == first and not reading.lost:
             reading.in_order = _IN_ORDER
         else:
@@ -145,10 +146,3 @@ class Prefetch:
 def _is_file(contents: Contents, name: bytes) -> bool:
     entry = contents.get(name)
     return entry is not None and entry.kind is Kind.FILE
-
-
-def _some_after(contents: Contents, cookie: int) -> Iterator[tuple[bytes, int]]:
-    for count, found in enumerate(contents.listing.after(cookie)):
-        if count == _ENTRIES:
-            return
-        yield found

@@ -56,8 +56,7 @@ class _Writers:
     """What changes the upper; a read-only mount has none."""
 
     def __init__(self, nodes: Nodes, upper: Upper, settings: Settings) -> None:
-        volatile = settings.volatile or upper.root.tree.in_memory
-        self.copy_up = CopyUp(nodes, upper, metacopy=settings.metacopy, volatile=volatile)
+        self.copy_up = CopyUp(nodes, upper, metacopy=settings.metacopy, volatile=settings.volatile)
         self.creation = Creation(nodes, upper, self.copy_up)
         self.removal = Removal(nodes, upper, self.copy_up)
         self.renaming = Renaming(nodes, upper, self.copy_up, self.removal, redirect=settings.redirect)
@@ -71,10 +70,12 @@ class Union:
         self.files = OpenFiles(settings.open_files)
         self.nodes = Nodes(upper, Lowers(lowers, follow_redirects=settings.follow_redirects), self.files)
         self._loading = Loading(self.nodes, prefetch=settings.prefetch)
+        if upper is not None and upper.root.tree.in_memory:
+            # Nothing there outlives the machine's running, synced or not.
+            settings = settings._replace(volatile=True)
         self._writers = None if upper is None else _Writers(self.nodes, upper, settings)
         copy_up = None if self._writers is None else self._writers.copy_up
-        volatile = settings.volatile or (upper is not None and upper.root.tree.in_memory)
-        self._content = Content(self.nodes, upper, copy_up, volatile=volatile, prefetch=settings.prefetch)
+        self._content = Content(self.nodes, upper, copy_up, volatile=settings.volatile, prefetch=settings.prefetch)
         self._changes = Changes(self.nodes, upper, copy_up, self._content, acl_enabled=settings.acl)
         self._flags = InodeFlags(self._content, copy_up)
 

@@ -61,6 +61,8 @@ install_project() {
     echo "setup: installing the project into .venv"
     [ -x .venv/bin/python ] || "$python" -m venv .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".$extra"
+    # Compiled once, also where Python is told to keep nothing (PYTHONDONTWRITEBYTECODE): every mount starts the package.
+    .venv/bin/python -m compileall -q unionfs
     echo "$wanted" >"$stamp"
 }
 

@@ -11,12 +11,15 @@ from typing import Any, cast
 import pyfuse3
 import pytest
 import trio
+import trio.testing
 
 from tests.stacks import File
 from tests.unions import EVERYTHING, Stack
 from unionfs.fuse.driving import drive
+from unionfs.fuse.giving_way import GivingWay
+from unionfs.fuse.placement import Placement
 from unionfs.fuse.pyfuse3_transport import Operations
-from unionfs.fuse.spinning import SpinningTrio
+from unionfs.fuse.spinning import ReadLock, SpinningTrio
 from unionfs.fuse.wakefulness import AWAKE
 from unionfs.union.step import Aside, Gate
 
@@ -155,10 +158,14 @@ def test_what_is_done_beside_an_operation_does_not_hold_it_up(caplog: pytest.Log
     assert "ZeroDivisionError" in caplog.text
 
 
+def spinning_trio() -> SpinningTrio:
+    return SpinningTrio(Placement(), GivingWay())
+
+
 def test_a_request_that_is_there_is_taken_without_sleeping() -> None:
     async def main() -> None:
         reading, writing = os.pipe()
-        spinning = SpinningTrio()
+        spinning = spinning_trio()
         try:
             os.write(writing, b"x")
             await spinning.lowlevel.wait_readable(reading)
@@ -180,7 +187,7 @@ def test_waiting_for_long_costs_no_time_of_the_processor() -> None:
         try:
             before = time.process_time()
             with trio.move_on_after(0.3):
-                await SpinningTrio().wait_readable(reading)
+                await spinning_trio().wait_readable(reading)
             assert time.process_time() - before < 0.1
         finally:
             os.close(reading)
@@ -190,9 +197,82 @@ def test_waiting_for_long_costs_no_time_of_the_processor() -> None:
 
 
 def test_what_pyfuse3_uses_of_trio_besides_is_trios_own() -> None:
-    spinning = SpinningTrio()
+    spinning = spinning_trio()
     assert spinning.open_nursery is trio.open_nursery
-    assert spinning.Lock is trio.Lock
+    assert spinning.Lock is ReadLock
     assert spinning.Event is trio.Event
     with pytest.raises(AttributeError):
         _ = spinning.nothing_of_the_kind
+
+
+def test_who_has_read_goes_on_reading_before_who_waits() -> None:
+    order: list[str] = []
+
+    async def read(name: str, lock: ReadLock, times: int) -> None:
+        for _ in range(times):
+            async with lock:
+                order.append(name)
+
+    async def main() -> None:
+        lock = ReadLock()
+        async with trio.open_nursery() as nursery:
+            await lock.__aenter__()
+            nursery.start_soon(read, "first", lock, 3)
+            nursery.start_soon(read, "second", lock, 2)
+            await trio.testing.wait_all_tasks_blocked()
+            await lock.__aexit__()
+
+    trio.run(main)
+    assert sorted(order) == ["first"] * 3 + ["second"] * 2
+    assert order in (["first"] * 3 + ["second"] * 2, ["second"] * 2 + ["first"] * 3)
+
+
+def test_a_reader_that_waits_for_something_else_lets_another_read() -> None:
+    order: list[str] = []
+
+    async def main() -> None:
+        lock, done = ReadLock(), trio.Event()
+
+        async def first() -> None:
+            async with lock:
+                order.append("first")
+            await done.wait()
+            async with lock:
+                order.append("first again")
+
+        async def second() -> None:
+            async with lock:
+                order.append("second")
+            done.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(first)
+            nursery.start_soon(second)
+
+    trio.run(main)
+    assert order[-1] == "first again"
+    assert sorted(order[:2]) == ["first", "second"]
+
+
+def test_other_tasks_run_while_requests_keep_coming() -> None:
+    async def main() -> None:
+        reading, writing = os.pipe()
+        spinning, ran = spinning_trio(), trio.Event()
+        os.write(writing, b"x")
+
+        async def other() -> None:
+            ran.set()
+
+        try:
+            async with trio.open_nursery() as nursery:
+                await spinning.wait_readable(reading)
+                nursery.start_soon(other)
+                until = time.monotonic() + 5
+                while not ran.is_set():
+                    await spinning.wait_readable(reading)
+                    assert time.monotonic() < until
+        finally:
+            os.close(reading)
+            os.close(writing)
+
+    trio.run(main)

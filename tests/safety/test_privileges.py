@@ -14,7 +14,7 @@ from tests.safety.daemons import Daemon, Room, fuse_for_every_user
 from unionfs.linux.process import CAPABILITIES
 
 NOBODY = 65534
-KEPT = {"chown", "dac_override", "dac_read_search", "fowner", "fsetid", "mknod", "setfcap", "sys_admin"}
+KEPT = {"chown", "dac_override", "dac_read_search", "fowner", "fsetid", "mknod", "setfcap", "sys_admin", "sys_nice"}
 SETS = ("CapInh", "CapPrm", "CapEff", "CapAmb")
 
 

@@ -34,6 +34,8 @@ from pyfuse3 import (
 
 from unionfs.fuse import policy
 from unionfs.fuse.driving import drive
+from unionfs.fuse.giving_way import GivingWay
+from unionfs.fuse.placement import Placement
 from unionfs.fuse.spinning import SpinningTrio
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.entry import Kind
@@ -70,6 +72,9 @@ def _guarded(handler: "Handler[P, T]") -> "Handler[P, T]":
             raise
         except Exception as error:
             raise FUSEError(policy.errno_of(error)) from error
+        finally:
+            # pyfuse3 answers next.
+            self.about_to_answer(args[-1])
 
     return cast("Handler[P, T]", guarded)
 
@@ -123,11 +128,20 @@ class Operations(pyfuse3.Operations):
 
     def __init__(self, union: Union, ready: Callable[[], None]) -> None:
         super().__init__()
+        self.placement = Placement()
+        self.giving_way = GivingWay()
         self._union = union
         self._ready = ready
         self._nursery: trio.Nursery | None = None
         self._tidying = False
         self.enable_acl = union.settings.acl
+
+    def about_to_answer(self, asked_by: object) -> None:
+        """Let who asked go on at once; *asked_by* is the last argument of the request, which may not tell."""
+        if isinstance(asked_by, RequestContext):
+            self.placement.note(asked_by.pid)
+        if self.placement.is_shared:
+            self.giving_way.begin()
 
     async def main(self) -> None:
         """Answer until the connection ends."""
@@ -364,8 +378,9 @@ def serve(union: Union, device_fd: int, ready: Callable[[], None]) -> None:
         OSError: the connection failed.
     """
     # pyfuse3 waits through this attribute of its own, which its support of asyncio replaces as well.
-    pyfuse3.trio = SpinningTrio()  # type: ignore[attr-defined] # not in its stubs
     operations = Operations(union, ready)
+    waiting = SpinningTrio(operations.placement, operations.giving_way)
+    pyfuse3.trio = waiting  # type: ignore[attr-defined] # not in its stubs
     pyfuse3.init(operations, f"/dev/fd/{device_fd}", set())
     try:
         trio.run(operations.main)

@@ -12,7 +12,7 @@ PR_SET_IO_FLUSHER = 57
 _CAPABILITY_VERSION_3 = 0x20080522
 CAPABILITIES = {
     "chown": 0, "dac_override": 1, "dac_read_search": 2, "fowner": 3, "fsetid": 4, "kill": 5, "setgid": 6,
-    "setuid": 7, "setpcap": 8, "sys_admin": 21, "sys_resource": 24, "mknod": 27, "setfcap": 31,
+    "setuid": 7, "setpcap": 8, "sys_admin": 21, "sys_nice": 23, "sys_resource": 24, "mknod": 27, "setfcap": 31,
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ NEEDED_CAPABILITIES = (
     "fsetid",
     "mknod",
     "setfcap",
+    "sys_nice",  # giving way to whoever is answered, and taking its own place again
     "sys_admin",  # trusted.* attributes, and detaching the mount on a signal
 )
 

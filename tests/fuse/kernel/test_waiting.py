@@ -1,5 +1,7 @@
 """How the loop waits for a request: polling for a moment where that pays, and never where it would be in the way."""
 
+import errno
+import os
 import select
 import socket
 import threading
@@ -11,6 +13,8 @@ import pytest
 from tests.stacks import File
 from tests.unions import EVERYTHING, Stack
 from unionfs.fuse.data_path import DataPath
+from unionfs.fuse.kernel.abi import Opcode
+from unionfs.fuse.kernel.codec import Request
 from unionfs.fuse.kernel.session import Session
 from unionfs.fuse.wakefulness import Wakefulness
 
@@ -110,3 +114,18 @@ def test_an_answer_of_a_worker_ends_the_wait(loop: Loop) -> None:
         loop._workers.collect()
     assert select.select([loop.theirs], [], [], 0)[0] == []
     assert Wakefulness().seconds == loop._wakefulness.seconds
+
+
+def test_only_those_who_share_the_processor_are_given_way(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    policies: list[int] = []
+    monkeypatch.setattr(loop.device, "answer", lambda *_: policies.append(os.sched_getscheduler(0)))
+    monkeypatch.setattr(loop.device, "fail", lambda *_: policies.append(os.sched_getscheduler(0)))
+    request = Request(Opcode.GETATTR, 1, 1, 0, 0, 0, memoryview(b""))
+    forget = request._replace(opcode=Opcode.FORGET)
+    for processor in (None, 0):
+        loop._placement._placed = processor
+        loop._answer(request, b"")
+        loop._fail(request, OSError(errno.ENODATA, "no such attribute"))
+        loop._answer(forget, b"")
+    assert policies == [os.SCHED_OTHER] * 2 + [os.SCHED_IDLE] * 2
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER

@@ -7,7 +7,7 @@ from unionfs.fuse.kernel.answers import Answer, Answers
 from unionfs.fuse.kernel.codec import Request
 
 Handler = Callable[[Answers, Request], Answer]
-UNANSWERED = (Opcode.FORGET, Opcode.BATCH_FORGET, Opcode.INTERRUPT)
+UNANSWERED = frozenset((Opcode.FORGET, Opcode.BATCH_FORGET, Opcode.INTERRUPT))
 """Requests to which nothing is replied, not even an error."""
 HANDLERS: Mapping[int, Handler] = {
     Opcode.INIT: Answers.init,

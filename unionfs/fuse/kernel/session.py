@@ -14,6 +14,7 @@ from typing import Any
 
 from unionfs.fuse import policy
 from unionfs.fuse.data_path import DataPath
+from unionfs.fuse.giving_way import GivingWay
 from unionfs.fuse.kernel import codec
 from unionfs.fuse.kernel.abi import Opcode
 from unionfs.fuse.kernel.answers import Answers
@@ -37,6 +38,7 @@ class Session:
         self._union = union
         self._answers = Answers(union, ready, data_path, self.device)
         self._placement = Placement()
+        self._giving_way = GivingWay()
         self._workers = Workers(self._placement.release)
         self._poll = select.poll()
         self._poll.register(device_fd, select.POLLIN)
@@ -149,9 +151,9 @@ class Session:
         try:
             result: bytes | None = step()
         except Exception as error:
-            self._fail(request, error)
+            self._refuse(request, error)
             raise
-        self._answer(request, result or b"")
+        self.device.answer(request.unique, result or b"")
         return result
 
     @staticmethod
@@ -179,8 +181,12 @@ class Session:
         _log.error("an operation went on after its answer")
 
     def _answer(self, request: Request, body: bytes) -> None:
-        if request.opcode not in UNANSWERED:
-            self.device.answer(request.unique, body)
+        if request.opcode in UNANSWERED:
+            return
+        if self._placement.is_shared:
+            self._giving_way.begin()
+        self.device.answer(request.unique, body)
+        self._giving_way.end()
 
     def _fail_or_put_off(self, request: Request, error: Exception) -> None:
         """Fail, or do *request* once more when all is read that the kernel has to say: there may be room then."""
@@ -195,13 +201,19 @@ class Session:
             self._start(request)
 
     def _fail(self, request: Request, error: Exception) -> None:
+        if self._placement.is_shared:
+            self._giving_way.begin()
+        self._refuse(request, error)
+        self._giving_way.end()
+        if request.opcode == Opcode.INIT:
+            # The kernel refuses everything from now on.
+            raise error
+
+    def _refuse(self, request: Request, error: Exception) -> None:
         if request.opcode in UNANSWERED:
             _log.warning("a message without answer failed: %s", os.strerror(policy.errno_of(error)))
         else:
             self.device.fail(request.unique, policy.errno_of(error))
-            if request.opcode == Opcode.INIT:
-                # The kernel refuses everything from now on.
-                raise error
 
 
 def serve(union: Union, device_fd: int, ready: Callable[[], None], data_path: DataPath) -> None:

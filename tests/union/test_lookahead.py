@@ -150,3 +150,58 @@ def test_listing_looks_ahead_only_where_wanted(
         before = len(walker.ahead)
         drive(kernel.union.before_listing(wide, 5, attributes=False))
         assert len(walker.ahead) == before
+
+
+def steps_waited_for(operation: Operation[None] | None) -> int:
+    """Run what comes before a listing, and count the steps that it waits for."""
+    count = 0
+
+    def counted() -> Operation[None]:
+        nonlocal count
+        if operation is None:
+            return
+        for step in operation:
+            if isinstance(step, Aside):
+                yield step
+            else:
+                count += 1
+                assert callable(step)
+                step()
+                return
+
+    run(counted())
+    return count
+
+
+def test_a_slow_directory_that_was_read_ahead_is_listed_without_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Stack(tmp_path / "stack", [TOP, BASE], Settings(prefetch=True)).opened() as kernel:
+        walker = Walker(kernel, monkeypatch)
+        numbers = {path: kernel.number_of(path) for path in ("wide", *(f"wide/d{number}" for number in range(100)))}
+        set_pace(kernel, slow=True)
+        for number in (ROOT, numbers["wide"]):
+            drive(kernel.union.before_listing(number, 0, attributes=True))
+        read = next(path for path in numbers if path in walker.ahead)
+        unread = next(path for path in numbers if path not in walker.ahead and path != "wide")
+
+        def waits(path: str) -> int:
+            return steps_waited_for(kernel.union.before_listing(numbers[path], 0, attributes=True))
+
+        assert [waits(path) for path in (read, unread)] == [0, 1]
+
+
+def test_a_directory_whose_reading_ahead_failed_is_waited_for(walker: Walker) -> None:
+    route = Route.to(walker.kernel.union.nodes.root.lowers[0].child(b"wide"))
+    walker.lookahead._learn([route], None)
+    assert not walker.lookahead.has_read([route])
+    walker.lookahead._learn([route], 3)
+    assert walker.lookahead.has_read([route])
+
+
+def test_few_directories_are_known_to_be_read(walker: Walker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookahead, "_KNOWN", 2)
+    root = walker.kernel.union.nodes.root.lowers[0]
+    routes = [Route.to(root.child(b"%d" % number)) for number in range(3)]
+    walker.lookahead._learn(routes, 1)
+    assert [walker.lookahead.has_read([route]) for route in routes] == [False, True, True]

@@ -81,21 +81,30 @@ def read_directories(routes: Sequence[Route]) -> int:
         with contextlib.suppress(OSError):
             fd = route.open()
             try:
-                _touch_inodes(fd)
+                _touch_inodes(route.tree, fd)
             finally:
                 os.close(fd)
     return resource.getrusage(resource.RUSAGE_THREAD).ru_inblock - before
 
 
-def _touch_inodes(fd: int) -> None:
-    """Look at one entry of each group whose inodes share a block, in the order in which they lie on the disk."""
+def _touch_inodes(tree: Tree, fd: int) -> None:
+    """Look at one entry of each group whose inodes share a block, in the order in which they lie on the disk.
+
+    Into each directory too: whether it hides those beneath may be told by a file in it.
+    """
     groups: dict[int, os.DirEntry[str]] = {}
+    directories: list[bytes] = []
     with os.scandir(fd) as listing:
         for found in listing:
             groups.setdefault(found.inode() // _INODES_IN_BLOCK, found)
+            if found.is_dir(follow_symlinks=False):
+                directories.append(os.fsencode(found.name))
     for group in sorted(groups)[:_MOST_GROUPS]:
         with contextlib.suppress(OSError):
             os.stat(groups[group].name, dir_fd=fd, follow_symlinks=False)
+    for directory in directories[:_MOST_GROUPS]:
+        with contextlib.suppress(OSError):
+            _touch_marker(tree, fd, directory)
 
 
 def read_content(wanted: Sequence[tuple[Route, Sequence[bytes]]], limit: int) -> int:

@@ -54,14 +54,20 @@ class Loading:
         """Give what is to be done before *directory* is listed from *cookie* on, with *attributes* or without."""
         if directory.removed is not None:
             return None
-        slow = _are_slow(_parts(directory))
+        parts = _parts(directory)
+        slow = _are_slow(parts)
+        if slow and not cookie and self._lookahead is not None and self._lookahead.has_read(_routes(parts)):
+            return self._look_ahead_only(directory, cookie, cold=True)
         if not slow:
             cold = directory.contents is None and not is_from_memory(*self._scan(directory))
-            aside = self._look_ahead(directory, cookie, cold=cold)
-            return None if aside is None else _only(aside)
+            return self._look_ahead_only(directory, cookie, cold=cold)
         if directory.contents is None or (attributes and cookie >= self._seen.get(directory.number, 0)):
             return self._for_listing(directory, cookie, attributes=attributes)
         return None
+
+    def _look_ahead_only(self, directory: DirectoryInode, cookie: int, *, cold: bool) -> Operation[None] | None:
+        aside = self._look_ahead(directory, cookie, cold=cold)
+        return None if aside is None else _only(aside)
 
     def _look_ahead(self, directory: DirectoryInode, cookie: int, *, cold: bool) -> Aside | None:
         return None if cookie or self._lookahead is None else self._lookahead.note(directory, cold=cold)

@@ -6,7 +6,7 @@ now, and those that follow it, in listing order. Once they are found in memory, 
 
 import functools
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from unionfs.layer.ahead import Route, read_directories
 from unionfs.layer.directory import Directory
@@ -21,6 +21,8 @@ _FEW = 20
 _ENTRIES = 256
 _DIRECTORIES = 64
 _UNDER_WAY = 2
+# How many directories, of single layers, are known to be in memory until they are listed.
+_KNOWN = 4096
 
 
 class _Listed:
@@ -38,6 +40,7 @@ class Lookahead:
 
     def __init__(self) -> None:
         self._listed: OrderedDict[int, _Listed] = OrderedDict()
+        self._read: OrderedDict[Route, None] = OrderedDict()
         self._is_cold = False
         self._under_way = 0
 
@@ -61,13 +64,25 @@ class Lookahead:
             return None
         self._under_way += 1
         routes = [Route.to(part) for part in wanted]
-        return Aside(functools.partial(read_directories, routes), self._learn)
+        return Aside(functools.partial(read_directories, routes), functools.partial(self._learn, routes))
 
-    def _learn(self, blocks: int | None) -> None:
-        """Learn that reading ahead took *blocks* from disks; None: it failed."""
+    def has_read(self, routes: Sequence[Route]) -> bool:
+        """Tell whether the directories at *routes* are in memory since they were read ahead, and forget that."""
+        known = [route in self._read for route in routes]
+        for route in routes:
+            self._read.pop(route, None)
+        return all(known)
+
+    def _learn(self, routes: Sequence[Route], blocks: int | None) -> None:
+        """Learn that reading ahead what is at *routes* took *blocks* from disks; None: it failed."""
         self._under_way -= 1
+        if blocks is None:
+            return
         if blocks == 0:
             self._is_cold = False
+        self._read.update(dict.fromkeys(routes))
+        while len(self._read) > _KNOWN:
+            self._read.popitem(last=False)
 
 
 def _next_in(parent: DirectoryInode, listed: _Listed) -> Iterator[Directory]:

@@ -5,13 +5,17 @@ when a mount is served by them.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from unionfs.fuse.data_path import DataPath
 from unionfs.fuse.transport import Transport
-from unionfs.union import Union
+
+if TYPE_CHECKING:
+    # What reads the options imports this room too, and needs no union for that.
+    from unionfs.union import Union
 
 
-def serve(union: Union, device_fd: int, ready: Callable[[], None], transport: Transport, data_path: DataPath) -> None:
+def serve(union: "Union", device_fd: int, ready: Callable[[], None], transport: Transport, data_path: DataPath) -> None:
     """Answer the requests on *device_fd*, a mounted FUSE connection, until the mount has ended.
 
     *transport* is a settled one. *ready* is called once the mount answers. *device_fd* is closed at the end.

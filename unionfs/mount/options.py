@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from unionfs.fuse.id_mapping import IdMapping
 from unionfs.mount.errors import OptionError
 
 
@@ -46,6 +47,12 @@ class MountOptions(NamedTuple):
     fsname: bytes = b"unionfs"
     prefetch: bool = True
     """Files that are likely to be read next are read ahead."""
+    ids: IdMapping = IdMapping()
+    """What the ids of owners on disk are shown as."""
+    ino32: bool = False
+    """Inode numbers have 32 bits."""
+    timeout: float | None = None
+    """For how many seconds the kernel may keep names and attributes; None: for ever."""
 
     @property
     def writable(self) -> bool:

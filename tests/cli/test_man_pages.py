@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unionfs.cli import COMMANDS
-from unionfs.mount import options
+from unionfs.mount import options, overlay_options
 
 MAN = Path(__file__).resolve().parents[2] / "docs/man"
 
@@ -27,7 +27,8 @@ def text_of(command: str) -> str:
 @pytest.mark.parametrize("command", sorted(path.stem.removeprefix("unionfs-") for path in MAN.glob("unionfs-*.1")))
 def test_a_page_names_every_option_of_its_command(command: str) -> None:
     program = Path(sys.executable).with_name("unionfs")
-    shown = subprocess.run([program, command, "--help"], capture_output=True, text=True, check=True).stdout
+    words = [f"{program}-overlay"] if command == "overlay" else [program, command]
+    shown = subprocess.run([*words, "--help"], capture_output=True, text=True, check=True).stdout
     flags = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", shown))
     assert {flag for flag in flags if flag not in text_of(command)} == set()
 
@@ -36,6 +37,12 @@ def test_the_page_of_mount_names_every_mount_option() -> None:
     page = text_of("mount")
     names = {*options._FLAGS, *options._CHOICES, *options._ALREADY_SO, *options._REFUSED}
     names |= {"lowerdir", "upperdir", "workdir", "lowerdir+", "fsname"}
+    assert {name for name in names if not re.search(rf"[ ,]{re.escape(name)}(?!\w)", page)} == set()
+
+
+def test_the_page_of_the_drop_in_names_every_mount_option() -> None:
+    page = text_of("overlay")
+    names = {*overlay_options._FLAGS, *overlay_options._READERS, *overlay_options._REFUSED}
     assert {name for name in names if not re.search(rf"[ ,]{re.escape(name)}(?!\w)", page)} == set()
 
 

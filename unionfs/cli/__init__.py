@@ -5,14 +5,13 @@ never pays for what unpacking needs.
 """
 
 import importlib
-import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from unionfs import __version__
 from unionfs.cli.arguments import UsageError
-from unionfs.cli.report import describe, exit_code
-from unionfs.cli.streams import open_missing_streams
+from unionfs.cli.guard import guarded
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "mount": ("unionfs.cli.mount", "mount layers below an upper, or list what is mounted"),
@@ -46,22 +45,8 @@ exit codes: 0 done, 1 failed (the reason is on stderr), 2 the command line is wr
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that *arguments*, by default those of this process, ask for, and give its exit code."""
-    open_missing_streams()
     words = sys.argv[1:] if arguments is None else arguments
-    try:
-        code = _run(words)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains again at its end
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except Exception as error:  # noqa: BLE001 - the one place where an error becomes a line and an exit code
-        if "--debug" in words:
-            sys.excepthook(type(error), error, error.__traceback__)
-        print(f"unionfs: error: {describe(error)}", file=sys.stderr)
-        return exit_code(error)
+    return guarded("unionfs", partial(_run, words), debug="--debug" in words)
 
 
 def _run(words: Sequence[str]) -> int:

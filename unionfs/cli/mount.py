@@ -50,8 +50,13 @@ def main(arguments: Sequence[str]) -> int:
     )
     options = parse_settings(settings_of(given.settings))._replace(prefetch=given.prefetch == "auto")
     _warn_of_one_id()
-    open_stack = partial(_open_stack, transport=given.transport, writeback=given.writeback, io=given.io)
-    return session.run(os.fsencode(given.mountpoint), options, process, open_stack)
+    serving = partial(
+        open_stack,
+        transport=given.transport,
+        writeback={"on": True, "off": False, "auto": None}[given.writeback],
+        passthrough={"passthrough": True, "cached": False, "auto": None}[given.io],
+    )
+    return session.run(os.fsencode(given.mountpoint), options, process, serving)
 
 
 def _warn_of_one_id() -> None:
@@ -61,16 +66,13 @@ def _warn_of_one_id() -> None:
         print("unionfs: this user namespace has one id only: everything is shown as owned by it", file=sys.stderr)
 
 
-def _open_stack(options: MountOptions, transport: str, writeback: str, io: str) -> Stack:
+def open_stack(options: MountOptions, *, transport: str, writeback: bool | None, passthrough: bool | None) -> Stack:
+    """Open the layers in the process that serves; what is None is decided by what was measured."""
     from unionfs.fuse import Transport  # noqa: PLC0415 - loaded only by the process that serves
     from unionfs.fuse.data_path import DataPath  # noqa: PLC0415 - likewise
     from unionfs.mount.stack import UnionStack  # noqa: PLC0415 - likewise
 
-    data_path = DataPath(
-        writeback={"on": True, "off": False, "auto": None}[writeback],
-        passthrough={"passthrough": True, "cached": False, "auto": None}[io],
-    )
-    return UnionStack(options, Transport(transport), data_path)
+    return UnionStack(options, Transport(transport), DataPath(writeback=writeback, passthrough=passthrough))
 
 
 def _build_parser() -> Parser:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 from unionfs.linux.libc import LIBC, check
 from unionfs.mount.errors import MountError
 from unionfs.mount.options import MountOptions
-from unionfs.mount.table import FILE_SYSTEM_TYPE
 
 DEVICE = "/dev/fuse"
+# Where it isn't, the kernel knows none of the options for labels, and refuses them.
+_SELINUX = "/sys/fs/selinux"
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME = 1, 2, 4, 8, 1024
 
 
@@ -50,7 +51,7 @@ def _attach_by_itself(mountpoint: bytes, mountpoint_fd: int, options: MountOptio
             LIBC.mount(
                 options.fsname,
                 b"/proc/self/fd/%d" % mountpoint_fd,
-                FILE_SYSTEM_TYPE.encode(),
+                f"fuse.{options.subtype}".encode(),
                 mount_flags(options),
                 connection_parameters(device_fd, options),
             )
@@ -99,6 +100,8 @@ def connection_parameters(device_fd: int, options: MountOptions) -> bytes:
     allow_other = options.allow_other if options.allow_other is not None else os.geteuid() == 0
     if allow_other:
         parameters.append("allow_other")
+    if os.path.isdir(_SELINUX):
+        parameters += [f'{name}="{label}"' for name, label in options.labels]
     return ",".join(parameters).encode()
 
 
@@ -117,7 +120,7 @@ def fusermount_options(options: MountOptions) -> bytes:
     if options.allow_other:
         words.append(b"allow_other")
     fsname = options.fsname.replace(b"\\", b"\\\\").replace(b",", b"\\,")
-    return b",".join([*words, b"subtype=unionfs", b"fsname=" + fsname])
+    return b",".join([*words, b"subtype=" + options.subtype.encode(), b"fsname=" + fsname])
 
 
 def _attach_through_fusermount(mountpoint: bytes, options: MountOptions) -> int:

@@ -53,6 +53,17 @@ class MountOptions(NamedTuple):
     """Inode numbers have 32 bits."""
     timeout: float | None = None
     """For how many seconds the kernel may keep names and attributes; None: for ever."""
+    subtype: str = "unionfs"
+    """The mount table shows ``fuse.SUBTYPE`` as the type."""
+    as_fuse_overlayfs: bool = False
+    """What fuse-overlayfs's callers expect: owners that can't be set are refused, directories that hide what is beneath
+    have a marker file too, and an upper left over by a volatile mount that was killed is taken."""
+    prefix_whiteouts: bool = False
+    """Whiteouts are ``.wh.`` files."""
+    xattr_permissions: int = 0
+    """1 or 2: all owners, modes and devices are kept in an attribute, ``security.`` or ``user.``."""
+    labels: tuple[tuple[str, str], ...] = ()
+    """Names and values of SELinux's mount options."""
 
     @property
     def writable(self) -> bool:
@@ -159,8 +170,11 @@ def _split_unescaped(text: str, separator: str) -> list[str]:
     return parts
 
 
-def _unescaped(text: str) -> bytes:
-    """Undo the backslash before a colon, comma, quote or backslash; before others it stands for itself."""
+def unescaped(text: str) -> bytes:
+    """Give the path that *text* spells.
+
+    A backslash before a colon, comma, quote or backslash is taken away; before others it stands for itself.
+    """
     result = ""
     escaped = False
     for character in text:
@@ -185,7 +199,7 @@ def split_lowers(value: str) -> list[bytes]:
         raise OptionError("lowerdir: '::' (data-only layers) isn't supported")
     if "" in elements:
         raise OptionError("lowerdir: an element is empty")
-    return [_unescaped(element) for element in elements]
+    return [unescaped(element) for element in elements]
 
 
 class _Reading:
@@ -220,9 +234,9 @@ class _Reading:
         if name == "lowerdir":
             self.lowers += split_lowers(value)
         elif name == "lowerdir+":
-            self.lowers.append(_unescaped(value))
+            self.lowers.append(unescaped(value))
         else:
-            self.fields[{"upperdir": "upper", "workdir": "work"}.get(name, name)] = _unescaped(value)
+            self.fields[{"upperdir": "upper", "workdir": "work"}.get(name, name)] = unescaped(value)
 
 
 def _needed(name: str, value: str | None) -> str:
@@ -263,11 +277,16 @@ def parse_settings(settings: Iterable[Setting]) -> MountOptions:
     for name, value in settings:
         reading.take(name, value)
     options = MountOptions(lowers=tuple(reading.lowers), **reading.fields)
-    _check_together(options)
+    check_together(options)
     return options
 
 
-def _check_together(options: MountOptions) -> None:
+def check_together(options: MountOptions) -> None:
+    """Refuse options that can't hold together.
+
+    Raises:
+        OptionError: what is missing, or contradicts something else.
+    """
     if not options.lowers and options.upper is None:
         raise OptionError("nothing to mount: give lowerdir, or upperdir and workdir")
     if options.upper is not None and options.work is None:

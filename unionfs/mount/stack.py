@@ -85,7 +85,12 @@ def _descriptor_budget(lowers: int) -> int:
 def _open_upper(options: MountOptions, descriptors: Descriptors) -> OpenedUpper | None:
     if options.upper is None or options.work is None:
         return None
-    upper_options = UpperOptions(volatile=options.volatile, user_namespace=options.userxattr)
+    upper_options = UpperOptions(
+        volatile=options.volatile,
+        user_namespace=options.userxattr,
+        prefix_whiteouts=options.prefix_whiteouts,
+        take_over_volatile=options.as_fuse_overlayfs,
+    )
     return open_upper(options.upper, options.work, descriptors, upper_options)
 
 

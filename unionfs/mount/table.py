@@ -12,7 +12,8 @@ from typing import NamedTuple
 from unionfs.linux.mounts import MNT_DETACH, UMOUNT_NOFOLLOW, umount2
 from unionfs.mount.errors import MountError
 
-FILE_SYSTEM_TYPE = "fuse.unionfs"
+SUBTYPES = ("unionfs", "unionfs-overlay")
+"""What is behind ``fuse.`` in the type of this program's mounts: that of ``unionfs mount``, and that of the drop-in."""
 MOUNTINFO = "/proc/self/mountinfo"
 SYMLINK_LIMIT = 40
 PATIENCE = 2.0
@@ -34,7 +35,10 @@ class Mount(NamedTuple):
     @property
     def ours(self) -> bool:
         """Whether this program made the mount."""
-        return self.file_system_type == FILE_SYSTEM_TYPE
+        return self.file_system_type in _TYPES
+
+
+_TYPES = frozenset(f"fuse.{subtype}" for subtype in SUBTYPES)
 
 
 def parse_mountinfo(text: bytes) -> list[Mount]:

@@ -107,6 +107,30 @@ def test_a_lower_file_passes_once_it_is_copied_up_and_was_closed() -> None:
 
 
 @needs_passthrough
+def test_a_lower_file_passes_from_its_first_opening_for_writing() -> None:
+    """As on overlayfs that copies it up, so that it is the open that fails where there is no room for it."""
+    with mounted(PASSING, [LOWER], EMPTY) as stack, opened(stack.root / "low", os.O_RDWR) as file:
+        assert stack.upper is not None
+        assert (stack.upper / "low").read_bytes() == b"lower"
+        # Before the first write the kernel asks whether the file has capabilities.
+        os.write(file, b"L")
+        with daemon_held(stack) as go_on:
+            assert go_on(os.pwrite, file, b"LOWER", 0) == 5
+            assert go_on(os.pread, file, 100, 0) == b"LOWER"
+
+
+@needs_passthrough
+def test_a_file_is_truncated_by_opening_it_as_often_as_it_is_opened_so() -> None:
+    with mounted(PASSING, [LOWER], {"up": File(b"upper")}) as stack:
+        assert stack.upper is not None
+        for name in ("low", "up", "low", "up"):
+            with opened(stack.root / name, os.O_WRONLY | os.O_TRUNC) as file:
+                assert os.fstat(file).st_size == (stack.upper / name).stat().st_size == 0
+                os.write(file, b"more")
+            assert (stack.root / name).read_bytes() == (stack.upper / name).read_bytes() == b"more"
+
+
+@needs_passthrough
 def test_a_file_stays_cached_while_who_opened_it_so_has_it_open() -> None:
     with mounted(PASSING, [LOWER], EMPTY) as stack, opened(stack.root / "low", os.O_RDONLY) as first:
         (stack.root / "low").write_bytes(b"new")

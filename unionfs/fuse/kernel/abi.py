@@ -66,6 +66,7 @@ class Init(enum.IntFlag):
     """What the two sides of INIT offer and want, the second word of flags in the high half."""
 
     ASYNC_READ = 1 << 0
+    ATOMIC_O_TRUNC = 1 << 3
     BIG_WRITES = 1 << 5
     DONT_MASK = 1 << 6
     HAS_IOCTL_DIR = 1 << 11
@@ -104,6 +105,7 @@ class SetAttr(enum.IntFlag):
 
 WRITE_CACHE = 1 << 0
 WRITE_KILL_SUIDGID = 1 << 2
+OPEN_KILL_SUIDGID = 1 << 0
 OPEN_KEEP_CACHE = 1 << 1
 OPEN_PASSTHROUGH = 1 << 7
 FSYNC_CONTENT_ONLY = 1 << 0

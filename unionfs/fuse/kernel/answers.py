@@ -220,12 +220,22 @@ class Answers:
 
     # Content.
 
-    def open(self, request: Request) -> bytes:
+    def open(self, request: Request) -> Answer:
         """OPEN: asked, and followed by RELEASE, only where content is passed through."""
-        if not self._passthrough.is_on or self._passthrough.has_ended():
+        if not self._passthrough.is_on:
             return self.unknown(request)
-        flags, _ = abi.OPEN_IN.unpack_from(request.body)
+        flags, more = abi.OPEN_IN.unpack_from(request.body)
+        if flags & os.O_TRUNC or flags & os.O_ACCMODE != os.O_RDONLY:
+            return self._open_for_change(request.nodeid, flags, keeps=not more & abi.OPEN_KILL_SUIDGID)
         return self._passthrough.note_open(request.nodeid, flags)
+
+    def _open_for_change(self, number: int, flags: int, *, keeps: bool) -> Operation[bytes]:
+        """Copy up first, since what is in the upper can be passed through; to be truncated, without the content."""
+        if flags & os.O_TRUNC:
+            yield from self._union.setattr(number, Change(size=0), keep_set_id=keeps)
+        if flags & os.O_ACCMODE != os.O_RDONLY:
+            yield from self._union.open(number, flags)
+        return self._passthrough.note_open(number, flags)
 
     def release(self, request: Request) -> bytes:
         """RELEASE."""

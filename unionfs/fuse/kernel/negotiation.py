@@ -13,7 +13,7 @@ from unionfs.fuse.kernel.abi import Init
 from unionfs.fuse.kernel.codec import Offer
 
 # FUSE_EXPORT_SUPPORT isn't wanted: file handles would last no longer than the kernel knows the inode, so they are
-# declined. FUSE_ATOMIC_O_TRUNC isn't either, since there is no OPEN that could truncate: it comes as SETATTR.
+# declined. FUSE_ATOMIC_O_TRUNC isn't either where there is no OPEN that could truncate: it comes as SETATTR.
 # ALLOW_IDMAP: the kernel maps ids where the mount says so, and tells who calls only where something is made.
 _WANTED = (
     Init.ASYNC_READ | Init.BIG_WRITES | Init.DONT_MASK | Init.DO_READDIRPLUS | Init.READDIRPLUS_AUTO
@@ -72,7 +72,8 @@ def agree(offered: Offer, *, acl: bool, writeback: bool, passthrough: bool) -> A
     if offered.major != abi.MAJOR or offered.minor < abi.OLDEST_MINOR:
         raise OSError(errno.EPROTO, f"the kernel speaks FUSE {offered.major}.{offered.minor}")
     wanted = _WANTED
-    for flag, asked in ((Init.POSIX_ACL, acl), (Init.WRITEBACK_CACHE, writeback), (Init.PASSTHROUGH, passthrough)):
+    asked_by_open = Init.PASSTHROUGH | Init.ATOMIC_O_TRUNC
+    for flag, asked in ((Init.POSIX_ACL, acl), (Init.WRITEBACK_CACHE, writeback), (asked_by_open, passthrough)):
         wanted |= flag if asked else Init(0)
     return Agreement(min(offered.minor, abi.MINOR), offered.flags & wanted)
 

@@ -80,10 +80,6 @@ class Passthrough:
             return "a layer lies on a stacked file system itself"
         return None
 
-    def has_ended(self) -> bool:
-        """Tell whether nothing is passed through, nor will be, so that the kernel need ask no more."""
-        return self._ended and not any(opened.backing for opened in self._opened.values())
-
     def passes(self, number: int) -> bool:
         """Tell whether the inode *number* is open and passed through."""
         opened = self._opened.get(number)

@@ -18,6 +18,7 @@ from tests.unions import EVERYTHING, Stack
 from unionfs.fuse.driving import drive
 from unionfs.fuse.giving_way import GivingWay
 from unionfs.fuse.placement import Placement
+from unionfs.fuse.presentation import Presentation
 from unionfs.fuse.pyfuse3_transport import Operations
 from unionfs.fuse.spinning import ReadLock, SpinningTrio
 from unionfs.fuse.wakefulness import AWAKE
@@ -50,6 +51,16 @@ def test_answers_are_the_unions(stack: Stack) -> None:
 
     with stack.opened() as kernel:
         trio.run(ask, Operations(kernel.union, lambda: None))
+
+
+def test_names_and_attributes_hold_as_long_as_is_asked_for(stack: Stack) -> None:
+    async def ask(operations: Operations) -> None:
+        found = await operations.lookup(ROOT, b"f", NO_CONTEXT)
+        assert (found.entry_timeout, found.attr_timeout) == (1.5, 1.5)
+        assert (await operations.lookup(ROOT, b"absent", NO_CONTEXT)).entry_timeout == 1.5
+
+    with stack.opened() as kernel:
+        trio.run(ask, Operations(kernel.union, lambda: None, Presentation(timeout=1.5)))
 
 
 def test_a_fault_of_ours_is_an_errno_and_never_the_end(

@@ -12,10 +12,18 @@ from unionfs.fuse.transport import Transport
 
 if TYPE_CHECKING:
     # What reads the options imports this room too, and needs no union for that.
+    from unionfs.fuse.presentation import Presentation
     from unionfs.union import Union
 
 
-def serve(union: "Union", device_fd: int, ready: Callable[[], None], transport: Transport, data_path: DataPath) -> None:
+def serve(
+    union: "Union",
+    device_fd: int,
+    ready: Callable[[], None],
+    transport: Transport,
+    data_path: DataPath,
+    presentation: "Presentation",
+) -> None:
     """Answer the requests on *device_fd*, a mounted FUSE connection, until the mount has ended.
 
     *transport* is a settled one. *ready* is called once the mount answers. *device_fd* is closed at the end.
@@ -27,12 +35,12 @@ def serve(union: "Union", device_fd: int, ready: Callable[[], None], transport: 
     if transport is Transport.KERNEL:
         from unionfs.fuse.kernel.session import serve as serve_by_protocol  # noqa: PLC0415
 
-        serve_by_protocol(union, device_fd, ready, data_path.settled(read_only=union.is_read_only))
+        serve_by_protocol(union, device_fd, ready, data_path.settled(read_only=union.is_read_only), presentation)
     else:
         from unionfs.fuse.pyfuse3_transport import serve as serve_by_pyfuse3  # noqa: PLC0415
 
         data_path.log_what_needs_the_protocol()
-        serve_by_pyfuse3(union, device_fd, ready)
+        serve_by_pyfuse3(union, device_fd, ready, presentation)
 
 
 __all__ = ["DataPath", "Transport", "serve"]

@@ -30,16 +30,19 @@ class IdMap(NamedTuple):
 
     def owner(self, on_disk: int) -> int:
         """Give the id that the owner *on_disk* is shown as."""
-        return self.named(on_disk) if self.squashed_to is None else self.squashed_to
+        if self.squashed_to is not None:
+            return self.squashed_to
+        shown = self.shown(on_disk)
+        return self.overflow if shown is None else shown
 
-    def named(self, on_disk: int) -> int:
-        """Give the id that *on_disk* is shown as where it isn't an owner's, and so isn't squashed."""
+    def shown(self, on_disk: int) -> int | None:
+        """Give the id that *on_disk* is shown as where it isn't an owner's, and so isn't squashed; None without one."""
         if not self.ranges:
             return on_disk
-        for first, shown, length in self.ranges:
+        for first, first_shown, length in self.ranges:
             if first <= on_disk < first + length:
-                return on_disk - first + shown
-        return self.overflow
+                return on_disk - first + first_shown
+        return None
 
     def on_disk(self, shown: int) -> int | None:
         """Give the id that is kept for *shown*; None where no range holds it.
@@ -81,6 +84,10 @@ class IdMapping(NamedTuple):
             _map(tuple(uids), root if squash_to_uid is None else squash_to_uid, "uid"),
             _map(tuple(gids), root if squash_to_gid is None else squash_to_gid, "gid"),
         )
+
+    def owners(self, uid: int, gid: int) -> tuple[int, int]:
+        """Give the ids that the owner *uid* and the group *gid* on disk are shown as."""
+        return self.users.owner(uid), self.groups.owner(gid)
 
     @property
     def is_identity(self) -> bool:

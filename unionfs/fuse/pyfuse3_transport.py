@@ -36,7 +36,9 @@ from unionfs.fuse import policy
 from unionfs.fuse.driving import drive
 from unionfs.fuse.giving_way import GivingWay
 from unionfs.fuse.placement import Placement
+from unionfs.fuse.presentation import AS_ON_DISK, Presentation
 from unionfs.fuse.spinning import SpinningTrio
+from unionfs.fuse.translation import Translation
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.entry import Kind
 from unionfs.union import Union
@@ -79,33 +81,6 @@ def _guarded(handler: "Handler[P, T]") -> "Handler[P, T]":
     return cast("Handler[P, T]", guarded)
 
 
-def _entry(shown: Attributes) -> EntryAttributes:
-    entry = EntryAttributes()
-    entry.st_ino = shown.ino
-    entry.st_mode = shown.mode
-    entry.st_nlink = shown.nlink
-    entry.st_uid = shown.uid
-    entry.st_gid = shown.gid
-    entry.st_rdev = shown.rdev
-    entry.st_size = shown.size
-    entry.st_blksize = shown.blksize
-    entry.st_blocks = shown.blocks
-    entry.st_atime_ns = shown.atime_ns
-    entry.st_mtime_ns = shown.mtime_ns
-    entry.st_ctime_ns = shown.ctime_ns
-    entry.entry_timeout = policy.TIMEOUT
-    entry.attr_timeout = policy.TIMEOUT
-    return entry
-
-
-def _absent() -> EntryAttributes:
-    """Tell the kernel that a name is absent, and that it may remember so."""
-    entry = EntryAttributes()
-    entry.st_ino = 0
-    entry.entry_timeout = policy.TIMEOUT
-    return entry
-
-
 def _unreachable(kind: Kind, number: int) -> EntryAttributes:
     """List an entry that can't be reached: the kernel asks again at once, and is told why."""
     entry = EntryAttributes()
@@ -115,23 +90,21 @@ def _unreachable(kind: Kind, number: int) -> EntryAttributes:
     return entry
 
 
-def _caller(ctx: RequestContext) -> Caller:
-    # The kernel has applied the umask already: pyfuse3 doesn't ask it not to.
-    return Caller(ctx.uid, ctx.gid)
-
-
 class Operations(pyfuse3.Operations):
     """pyfuse3's requests, answered by a union."""
 
     supports_dot_lookup = True
     enable_writeback_cache = False
 
-    def __init__(self, union: Union, ready: Callable[[], None]) -> None:
+    def __init__(self, union: Union, ready: Callable[[], None], presentation: Presentation = AS_ON_DISK) -> None:
         super().__init__()
         self.placement = Placement()
         self.giving_way = GivingWay()
         self._union = union
         self._ready = ready
+        self._ids = presentation.mapped_ids
+        self._translation = Translation(self._ids)
+        self._timeout = presentation.seconds
         self._nursery: trio.Nursery | None = None
         self._tidying = False
         self.enable_acl = union.settings.acl
@@ -142,6 +115,34 @@ class Operations(pyfuse3.Operations):
             self.placement.note(asked_by.pid)
         if self.placement.is_shared:
             self.giving_way.begin()
+
+    def _entry(self, shown: Attributes) -> EntryAttributes:
+        entry = EntryAttributes()
+        entry.st_ino = shown.ino
+        entry.st_mode = shown.mode
+        entry.st_nlink = shown.nlink
+        uid, gid = (shown.uid, shown.gid) if self._ids is None else self._ids.owners(shown.uid, shown.gid)
+        entry.st_uid, entry.st_gid = uid, gid
+        entry.st_rdev = shown.rdev
+        entry.st_size = shown.size
+        entry.st_blksize = shown.blksize
+        entry.st_blocks = shown.blocks
+        entry.st_atime_ns = shown.atime_ns
+        entry.st_mtime_ns = shown.mtime_ns
+        entry.st_ctime_ns = shown.ctime_ns
+        entry.entry_timeout = entry.attr_timeout = self._timeout
+        return entry
+
+    def _absent(self) -> EntryAttributes:
+        """Tell the kernel that a name is absent, and that it may remember so."""
+        entry = EntryAttributes()
+        entry.st_ino = 0
+        entry.entry_timeout = self._timeout
+        return entry
+
+    def _caller(self, ctx: RequestContext) -> Caller:
+        # The kernel has applied the umask already: pyfuse3 doesn't ask it not to.
+        return self._translation.caller(ctx.uid, ctx.gid, 0)
 
     async def main(self) -> None:
         """Answer until the connection ends."""
@@ -160,7 +161,7 @@ class Operations(pyfuse3.Operations):
         if first is not None:
             await drive(first)
         shown = self._union.lookup(parent_inode, name)
-        return _absent() if shown is None else _entry(shown)
+        return self._absent() if shown is None else self._entry(shown)
 
     async def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
         """Answer FORGET, to which no error can be replied."""
@@ -181,7 +182,7 @@ class Operations(pyfuse3.Operations):
     @_guarded
     async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:
         """Answer GETATTR."""
-        return _entry(self._union.getattr(inode))
+        return self._entry(self._union.getattr(inode))
 
     @_guarded
     async def setattr(
@@ -202,7 +203,7 @@ class Operations(pyfuse3.Operations):
             mtime_ns=attr.st_mtime_ns if fields.update_mtime else None,
         )
         keeps = policy.keeps_set_id(ctx.uid)
-        return _entry(await drive(self._union.setattr(inode, change, keep_set_id=keeps)))
+        return self._entry(await drive(self._union.setattr(inode, self._translation.change(change), keep_set_id=keeps)))
 
     @_guarded
     async def readlink(self, inode: InodeT, ctx: RequestContext) -> FileNameT:
@@ -214,19 +215,21 @@ class Operations(pyfuse3.Operations):
         self, parent_inode: InodeT, name: FileNameT, mode: ModeT, rdev: int, ctx: RequestContext
     ) -> EntryAttributes:
         """Answer MKNOD."""
-        return _entry(self._union.create(parent_inode, name, mode, _caller(ctx), rdev=rdev))
+        return self._entry(self._union.create(parent_inode, name, mode, self._caller(ctx), rdev=rdev))
 
     @_guarded
     async def mkdir(self, parent_inode: InodeT, name: FileNameT, mode: ModeT, ctx: RequestContext) -> EntryAttributes:
         """Answer MKDIR."""
-        return _entry(self._union.create(parent_inode, name, mode | stat.S_IFDIR, _caller(ctx)))
+        return self._entry(self._union.create(parent_inode, name, mode | stat.S_IFDIR, self._caller(ctx)))
 
     @_guarded
     async def symlink(
         self, parent_inode: InodeT, name: FileNameT, target: FileNameT, ctx: RequestContext
     ) -> EntryAttributes:
         """Answer SYMLINK."""
-        return _entry(self._union.create(parent_inode, name, stat.S_IFLNK | 0o777, _caller(ctx), target=target))
+        return self._entry(
+            self._union.create(parent_inode, name, stat.S_IFLNK | 0o777, self._caller(ctx), target=target)
+        )
 
     @_guarded
     async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
@@ -256,7 +259,7 @@ class Operations(pyfuse3.Operations):
         self, inode: InodeT, new_parent_inode: InodeT, new_name: FileNameT, ctx: RequestContext
     ) -> EntryAttributes:
         """Answer LINK."""
-        return _entry(await drive(self._union.link(inode, new_parent_inode, new_name)))
+        return self._entry(await drive(self._union.link(inode, new_parent_inode, new_name)))
 
     # Content.
 
@@ -274,8 +277,8 @@ class Operations(pyfuse3.Operations):
         self, parent_inode: InodeT, name: FileNameT, mode: ModeT, flags: FlagT, ctx: RequestContext
     ) -> tuple[FileInfo, EntryAttributes]:
         """Answer CREATE."""
-        shown = self._union.create(parent_inode, name, stat.S_IFREG | stat.S_IMODE(mode), _caller(ctx))
-        return _file_info(shown.ino, keeps_set_id=policy.keeps_set_id(ctx.uid)), _entry(shown)
+        shown = self._union.create(parent_inode, name, stat.S_IFREG | stat.S_IMODE(mode), self._caller(ctx))
+        return _file_info(shown.ino, keeps_set_id=policy.keeps_set_id(ctx.uid)), self._entry(shown)
 
     @_guarded
     async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:
@@ -314,7 +317,7 @@ class Operations(pyfuse3.Operations):
             if listed.node is None or listed.shown is None:
                 entry = _unreachable(listed.kind, union.spare_number())
             else:
-                entry = _entry(listed.shown)
+                entry = self._entry(listed.shown)
             fits = pyfuse3.readdir_reply(token, listed.name, entry, listed.cookie)
             # The kernel takes no reference through "." and "..".
             if listed.node is not None and fits and listed.cookie > LAST_DOT_COOKIE:
@@ -347,7 +350,7 @@ class Operations(pyfuse3.Operations):
     @_guarded
     async def getxattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> bytes:
         """Answer GETXATTR."""
-        return self._union.getxattr(inode, name)
+        return self._translation.xattr_shown(name, self._union.getxattr(inode, name))
 
     @_guarded
     async def listxattr(self, inode: InodeT, ctx: RequestContext) -> Sequence[XAttrNameT]:
@@ -358,7 +361,7 @@ class Operations(pyfuse3.Operations):
     @_guarded
     async def setxattr(self, inode: InodeT, name: XAttrNameT, value: bytes, ctx: RequestContext) -> None:
         """Answer SETXATTR; pyfuse3 has checked the flags."""
-        await drive(self._union.setxattr(inode, name, value, 0))
+        await drive(self._union.setxattr(inode, name, self._translation.xattr_on_disk(name, value), 0))
 
     @_guarded
     async def removexattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> None:
@@ -371,14 +374,14 @@ def _file_info(number: int, *, keeps_set_id: bool) -> FileInfo:
     return FileInfo(fh=handle, keep_cache=True)
 
 
-def serve(union: Union, device_fd: int, ready: Callable[[], None]) -> None:
+def serve(union: Union, device_fd: int, ready: Callable[[], None], presentation: Presentation) -> None:
     """Answer the requests on the mounted connection *device_fd* until it ends, and close it.
 
     Raises:
         OSError: the connection failed.
     """
     # pyfuse3 waits through this attribute of its own, which its support of asyncio replaces as well.
-    operations = Operations(union, ready)
+    operations = Operations(union, ready, presentation)
     waiting = SpinningTrio(operations.placement, operations.giving_way)
     pyfuse3.trio = waiting  # type: ignore[attr-defined] # not in its stubs
     pyfuse3.init(operations, f"/dev/fd/{device_fd}", set())

@@ -5,7 +5,7 @@ staged elsewhere needs done for it (acl(5), "OBJECT CREATION AND DEFAULT ACLs").
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 ACCESS = b"system.posix_acl_access"
 DEFAULT = b"system.posix_acl_default"
@@ -53,6 +53,16 @@ def with_permissions(value: bytes, mode: int) -> bytes:
     entries = parse(value)
     new = _by_tag(entries, mode)
     return _pack((tag, new.get(tag, bits), id_) for tag, bits, id_ in entries)
+
+
+def with_ids(value: bytes, uid: Callable[[int], int], gid: Callable[[int], int]) -> bytes:
+    """Give the access list *value* with the ids that *uid* and *gid* make of those of the users and groups it names.
+
+    Raises:
+        ValueError: the value isn't an access control list of version 2.
+    """
+    changed = {_USER: uid, _GROUP: gid}
+    return _pack((tag, bits, changed[tag](id_) if tag in changed else id_) for tag, bits, id_ in parse(value))
 
 
 def _by_tag(entries: Iterable[Entry], mode: int) -> dict[int, int]:

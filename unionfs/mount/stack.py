@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from unionfs.fuse import Transport, serve
 from unionfs.fuse.data_path import DataPath
+from unionfs.fuse.presentation import Presentation
 from unionfs.layer import private_xattrs
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.directory import Directory
@@ -30,6 +31,7 @@ class UnionStack:
     def __init__(self, options: MountOptions, transport: Transport, data_path: DataPath) -> None:
         self._transport = transport.settled(os.uname().release)
         self._data_path = data_path
+        self._presentation = Presentation(options.ids, options.timeout)
         budget = _descriptor_budget(len(options.lowers))
         self._descriptors = Descriptors(budget // 2)
         self._opened: OpenedUpper | None = None
@@ -48,7 +50,7 @@ class UnionStack:
 
     def serve(self, device_fd: int, ready: Callable[[], None]) -> None:
         """Answer on the connection until the mount has ended, then settle the upper."""
-        serve(self._union, device_fd, ready, self._transport, self._data_path)
+        serve(self._union, device_fd, ready, self._transport, self._data_path, self._presentation)
         if self._opened is not None:
             self._opened.finish()
 

@@ -19,6 +19,7 @@ from unionfs.fuse.data_path import DataPath
 from unionfs.fuse.kernel.abi import Opcode
 from unionfs.fuse.kernel.codec import request
 from unionfs.fuse.kernel.session import Session
+from unionfs.fuse.presentation import AS_ON_DISK, Presentation
 from unionfs.mount.attach import attach
 from unionfs.mount.options import MountOptions
 
@@ -59,7 +60,9 @@ class CountedMount:
 
 
 @contextmanager
-def counted(stack: Stack, mountpoint: Path, data_path: DataPath | None = None) -> Iterator[CountedMount]:
+def counted(
+    stack: Stack, mountpoint: Path, data_path: DataPath | None = None, presentation: Presentation = AS_ON_DISK
+) -> Iterator[CountedMount]:
     """Mount *stack*, by mount(2) or fusermount3, and take it away again."""
     mountpoint.mkdir()
     upper = os.fsencode(stack.upper) if stack.writable else None
@@ -69,7 +72,7 @@ def counted(stack: Stack, mountpoint: Path, data_path: DataPath | None = None) -
         attachment = attach(os.fsencode(mountpoint), place, options)
         os.close(place)
         ready = threading.Event()
-        session = CountingSession(kernel.union, attachment.device_fd, ready.set, data_path or DataPath())
+        session = CountingSession(kernel.union, attachment.device_fd, ready.set, data_path or DataPath(), presentation)
         thread = threading.Thread(target=session.run, name="session")
         thread.start()
         try:

@@ -7,8 +7,10 @@ import sys
 
 import pytest
 
+from unionfs.fuse.id_mapping import IdMapping
 from unionfs.fuse.kernel import abi, codec
 from unionfs.fuse.kernel.abi import Init, Opcode, SetAttr
+from unionfs.fuse.kernel.codec import Validity
 from unionfs.layer.attributes import Attributes
 
 pytestmark = pytest.mark.skipif(sys.byteorder != "little", reason="the bytes are written for little-endian machines")
@@ -117,27 +119,44 @@ def test_an_offer_is_taken() -> None:
 
 
 def test_an_entry_is_answered_with_its_attributes_and_for_how_long_they_hold() -> None:
-    assert codec.entry_reply(shown(), 10) == (
+    assert codec.entry_reply(shown(), Validity(10, 1), Validity(11, 2)) == (
         bytes.fromhex(
             "5544332211000000"  # nodeid
             "0000000000000000"  # generation
             "0a00000000000000"  # entry_valid
-            "0a00000000000000"  # attr_valid
-            "0000000000000000"  # their nanoseconds
+            "0b00000000000000"  # attr_valid
+            "0100000002000000"  # their nanoseconds
         )
         + ATTR
     )
-    assert codec.attr_reply(shown(), 10) == bytes.fromhex("0a000000000000000000000000000000") + ATTR
+    assert codec.attr_reply(shown(), Validity(10, 1)) == bytes.fromhex("0a000000000000000100000000000000") + ATTR
 
 
 def test_an_absent_name_has_no_number_and_holds_too() -> None:
-    assert codec.absent_reply(10) == bytes(16) + b"\x0a" + bytes(111)
+    assert codec.absent_reply(Validity(10, 0)) == bytes(16) + b"\x0a" + bytes(111)
+    assert codec.absent_reply(Validity(0, 10)) == bytes(32) + b"\x0a" + bytes(95)
+
+
+@pytest.mark.parametrize(("seconds", "valid"), [(0, (0, 0)), (2.5, (2, 500_000_000)), (3.1e8, (310_000_000, 0))])
+def test_how_long_an_answer_holds_is_told_in_seconds_and_nanoseconds(seconds: float, valid: tuple[int, int]) -> None:
+    assert Validity.of(seconds) == valid
+
+
+def test_owners_are_told_with_the_ids_of_the_mount() -> None:
+    ids = IdMapping.of([(1000, 5, 1)], squash_to_gid=7)
+    valid = Validity(10, 0)
+    mapped = shown()
+    assert mapped.uid == 1000
+    mapped.uid, mapped.gid = 5, 7
+    assert codec.entry_reply(shown(), valid, valid, ids) == codec.entry_reply(mapped, valid, valid)
+    assert codec.attr_reply(shown(), valid, ids) == codec.attr_reply(mapped, valid)
+    assert codec.statx_reply(shown(), 1, valid, ids) == codec.statx_reply(mapped, 1, valid)
 
 
 def test_the_time_of_birth_is_told_in_statx() -> None:
     found = shown()
     found.rdev = os.makedev(8, 17)
-    answer = codec.statx_reply(found, 3_000_000_001, 10)
+    answer = codec.statx_reply(found, 3_000_000_001, Validity(10, 0))
     assert answer == bytes.fromhex(
         "0a00000000000000"  # attr_valid
         "0000000000000000"  # its nanoseconds, flags
@@ -158,7 +177,7 @@ def test_the_time_of_birth_is_told_in_statx() -> None:
         "08000000 11000000"  # rdev
         "00000000 00000000"  # dev, which the kernel fills in
     ) + bytes(112)
-    unknown = codec.statx_reply(found, None, 10)
+    unknown = codec.statx_reply(found, None, Validity(10, 0))
     assert unknown[32:36] == bytes.fromhex("ff070000")
 
 
@@ -175,7 +194,7 @@ def test_device_numbers_have_the_kernels_own_encoding(major: int, minor: int, en
     assert codec.device(encoded) == os.makedev(major, minor)
     found = shown()
     found.rdev = os.makedev(major, minor)
-    assert struct.unpack_from("<I", codec.attr_reply(found, 0), 16 + 76)[0] == encoded
+    assert struct.unpack_from("<I", codec.attr_reply(found, codec.NOT_AT_ALL), 16 + 76)[0] == encoded
 
 
 SETATTR = (

@@ -21,6 +21,9 @@ from unionfs.fuse.kernel.abi import SetAttr
 from unionfs.fuse.kernel.codec import Request
 from unionfs.fuse.kernel.device import MAX_WRITE, Device
 from unionfs.fuse.kernel.passthrough import Passthrough
+from unionfs.fuse.kernel.replies import Replies
+from unionfs.fuse.presentation import Presentation
+from unionfs.fuse.translation import Translation
 from unionfs.layer.attributes import Attributes
 from unionfs.linux import inode_flags
 from unionfs.union import Union
@@ -28,26 +31,31 @@ from unionfs.union.listing import LAST_DOT_COOKIE
 from unionfs.union.step import Operation
 from unionfs.union.union import Caller, Change
 
-_TIMEOUT = int(policy.TIMEOUT)
 SET_ID = stat.S_ISUID | stat.S_ISGID
-# As long as the kernel takes to open what it has just made, in nanoseconds.
-_MOMENT_NS = 10_000_000
 _KILL_SUIDGID = SetAttr.KILL_SUIDGID.value
 _OPEN_CACHED = abi.OPEN_OUT.pack(0, abi.OPEN_KEEP_CACHE, 0)
+# The kernel asks at once, and is told why.
+_OUT_OF_REACH = codec.absent_reply(codec.NOT_AT_ALL)
 Answer = bytes | Operation[bytes]
 
 
 class Answers:
     """What is answered to the requests on one connection, by a union."""
 
-    def __init__(self, union: Union, ready: Callable[[], None], data_path: DataPath, device: Device) -> None:
+    def __init__(
+        self, union: Union, ready: Callable[[], None], data_path: DataPath, device: Device, presentation: Presentation
+    ) -> None:
         self._union = union
         self._ready = ready
         self._data_path = data_path
         self._agreed = negotiation.NOTHING
         self._gathers_writes = False
         self._passthrough = Passthrough(union, device)
-        self._changing = self._passthrough.changing
+        self._translation = Translation(presentation.mapped_ids)
+        replies = Replies(presentation, self._passthrough.changing)
+        self._absent = replies.absent
+        self._entry, self._made_and_opened = replies.entry, replies.made_and_opened
+        self._attr, self._statx = replies.attr, replies.statx
 
     def init(self, request: Request) -> bytes:
         """INIT: agree on what both sides can do; the mount answers from now on."""
@@ -83,17 +91,7 @@ class Answers:
 
     def _lookup(self, nodeid: int, entry: bytes) -> bytes:
         shown = self._union.lookup(nodeid, entry)
-        return codec.absent_reply(_TIMEOUT) if shown is None else self._entry(shown)
-
-    def _attr_timeout(self, number: int) -> int:
-        """Give how long attributes may be kept: not at all where they change without the daemon's knowledge."""
-        return 0 if number in self._changing else _TIMEOUT
-
-    def _entry(self, shown: Attributes) -> bytes:
-        return codec.entry_reply(shown, _TIMEOUT, self._attr_timeout(shown.ino))
-
-    def _attr(self, shown: Attributes) -> bytes:
-        return codec.attr_reply(shown, self._attr_timeout(shown.ino))
+        return self._absent if shown is None else self._entry(shown)
 
     def forget(self, request: Request) -> bytes:
         """FORGET."""
@@ -106,9 +104,8 @@ class Answers:
             self._union.forget(number, lookups)
         return b""
 
-    @staticmethod
-    def _caller(request: Request, umask: int) -> Caller:
-        return Caller(request.uid, request.gid, umask)
+    def _caller(self, request: Request, umask: int) -> Caller:
+        return self._translation.caller(request.uid, request.gid, umask)
 
     def mknod(self, request: Request) -> bytes:
         """MKNOD."""
@@ -116,21 +113,21 @@ class Answers:
         entry = codec.name(request.body, abi.MKNOD_IN.size)
         caller = self._caller(request, umask)
         shown = self._union.create(request.nodeid, entry, mode, caller, rdev=codec.device(rdev))
-        return codec.entry_reply(shown, _TIMEOUT)
+        return self._entry(shown)
 
     def mkdir(self, request: Request) -> bytes:
         """MKDIR."""
         mode, umask = abi.MKDIR_IN.unpack_from(request.body)
         entry = codec.name(request.body, abi.MKDIR_IN.size)
         shown = self._union.create(request.nodeid, entry, stat.S_IFDIR | mode, self._caller(request, umask))
-        return codec.entry_reply(shown, _TIMEOUT)
+        return self._entry(shown)
 
     def symlink(self, request: Request) -> bytes:
         """SYMLINK."""
         entry, target = codec.two_names(request.body)
         caller = self._caller(request, 0)
         shown = self._union.create(request.nodeid, entry, stat.S_IFLNK | 0o777, caller, target=target)
-        return codec.entry_reply(shown, _TIMEOUT)
+        return self._entry(shown)
 
     def create(self, request: Request) -> bytes:
         """CREATE: answered, as OPEN is, only where content is passed through."""
@@ -144,10 +141,7 @@ class Answers:
 
     def _made_and_open(self, shown: Attributes, flags: int) -> bytes:
         opened = self._passthrough.note_open(shown.ino, flags, is_new=True) if self._passthrough.is_on else _OPEN_CACHED
-        # The kernel looks at them once more to open it, where nothing can have changed yet.
-        moment = _MOMENT_NS if shown.ino in self._changing else 0
-        entry = codec.entry_reply(shown, _TIMEOUT, self._attr_timeout(shown.ino), attr_timeout_ns=moment)
-        return entry + opened
+        return self._made_and_opened(shown) + opened
 
     def tmpfile(self, request: Request) -> bytes:
         """TMPFILE."""
@@ -194,7 +188,7 @@ class Answers:
     def statx(self, request: Request) -> bytes:
         """STATX: asked instead of GETATTR by who wants to know the time of birth."""
         birth_ns = self._union.birth_time_ns(request.nodeid)
-        return codec.statx_reply(self._union.getattr(request.nodeid), birth_ns, self._attr_timeout(request.nodeid))
+        return self._statx(self._union.getattr(request.nodeid), birth_ns)
 
     def setattr(self, request: Request) -> Operation[bytes]:
         """SETATTR."""
@@ -207,7 +201,8 @@ class Answers:
             # The kernel asks for nothing at all where it would take set-id bits away, and leaves them to the daemon.
             return self._attr(self._union.take_set_id(request.nodeid))
         keeps = not valid & _KILL_SUIDGID
-        shown = yield from self._union.setattr(request.nodeid, Change(**values), keep_set_id=keeps)
+        change = self._translation.change(Change(**values))
+        shown = yield from self._union.setattr(request.nodeid, change, keep_set_id=keeps)
         return self._attr(shown)
 
     def readlink(self, request: Request) -> bytes:
@@ -331,7 +326,7 @@ class Answers:
         for listed in self._union.entries(nodeid, cookie):
             node, shown = listed.node, listed.shown
             if node is None or shown is None:
-                record = codec.absent_reply(0) + codec.dirent(
+                record = _OUT_OF_REACH + codec.dirent(
                     self._union.spare_number(), listed.cookie, listed.kind, listed.name
                 )
             else:
@@ -369,7 +364,8 @@ class Answers:
         """GETXATTR."""
         size, _ = abi.GETXATTR_IN.unpack_from(request.body)
         attribute = codec.name(request.body, abi.GETXATTR_IN.size)
-        return codec.sized_reply(self._union.getxattr(request.nodeid, attribute), size)
+        value = self._translation.xattr_shown(attribute, self._union.getxattr(request.nodeid, attribute))
+        return codec.sized_reply(value, size)
 
     def listxattr(self, request: Request) -> bytes:
         """LISTXATTR."""
@@ -385,7 +381,8 @@ class Answers:
             more, _ = abi.SETXATTR_EXT_IN.unpack_from(request.body, start)
             start, keeps = start + abi.SETXATTR_EXT_IN.size, not more & abi.SETXATTR_ACL_KILL_SGID
         attribute, _, value = bytes(request.body[start:]).partition(b"\0")
-        yield from self._union.setxattr(request.nodeid, attribute, value[:size], flags, keep_setgid=keeps)
+        value = self._translation.xattr_on_disk(attribute, value[:size])
+        yield from self._union.setxattr(request.nodeid, attribute, value, flags, keep_setgid=keeps)
         return b""
 
     def removexattr(self, request: Request) -> Operation[bytes]:

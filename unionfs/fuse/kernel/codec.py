@@ -6,8 +6,9 @@ Owns how each structure of ``abi`` is read and written. What a request means, an
 import errno
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+from unionfs.fuse.id_mapping import IdMapping
 from unionfs.fuse.kernel import abi
 from unionfs.fuse.kernel.abi import Init, SetAttr
 from unionfs.layer.attributes import Attributes
@@ -163,41 +164,57 @@ def _encoded_device(number: int) -> int:
 # Answers.
 
 
-def _attr_fields(shown: Attributes) -> tuple[int, ...]:
+class Validity(NamedTuple):
+    """For how long the kernel may keep what it is told."""
+
+    seconds: int
+    nanoseconds: int
+
+    @classmethod
+    def of(cls, seconds: float) -> Self:
+        """Round *seconds* down to nanoseconds."""
+        return cls(int(seconds), int(seconds % 1 * _NANOSECONDS))
+
+
+NOT_AT_ALL = Validity(0, 0)
+
+
+def _attr_fields(shown: Attributes, ids: IdMapping | None) -> tuple[int, ...]:
     atime, atime_ns = divmod(shown.atime_ns, _NANOSECONDS)
     mtime, mtime_ns = divmod(shown.mtime_ns, _NANOSECONDS)
     ctime, ctime_ns = divmod(shown.ctime_ns, _NANOSECONDS)
+    uid, gid = (shown.uid, shown.gid) if ids is None else ids.owners(shown.uid, shown.gid)
     return (
         shown.ino, shown.size, shown.blocks, atime, mtime, ctime, atime_ns, mtime_ns, ctime_ns, shown.mode,
-        shown.nlink, shown.uid, shown.gid, _encoded_device(shown.rdev) if shown.rdev else 0, shown.blksize, 0,
+        shown.nlink, uid, gid, _encoded_device(shown.rdev) if shown.rdev else 0, shown.blksize, 0,
     )  # fmt: skip
 
 
-def entry_reply(shown: Attributes, timeout: int, attr_timeout: int | None = None, *, attr_timeout_ns: int = 0) -> bytes:
-    """Answer with an inode, that may be kept for *timeout* seconds.
-
-    Its attributes may be for *attr_timeout*, if that is given, and *attr_timeout_ns* nanoseconds.
-    """
-    kept = timeout if attr_timeout is None else attr_timeout
-    return abi.ENTRY_OUT.pack(shown.ino, 0, timeout, kept, 0, attr_timeout_ns, *_attr_fields(shown))
-
-
-def absent_reply(timeout: int) -> bytes:
-    """Answer that a name is absent, which may be remembered for *timeout* seconds."""
-    return abi.ENTRY_OUT.pack(0, 0, timeout, 0, 0, 0, *(0,) * 16)
+def entry_reply(shown: Attributes, valid: Validity, attr_valid: Validity, ids: IdMapping | None = None) -> bytes:
+    """Answer with an inode: how long its name may be kept, and how long its attributes, with the owners by *ids*."""
+    return abi.ENTRY_OUT.pack(
+        shown.ino, 0, valid.seconds, attr_valid.seconds, valid.nanoseconds, attr_valid.nanoseconds,
+        *_attr_fields(shown, ids),
+    )  # fmt: skip
 
 
-def attr_reply(shown: Attributes, timeout: int) -> bytes:
-    """Answer with attributes."""
-    return abi.ATTR_OUT.pack(timeout, 0, 0, *_attr_fields(shown))
+def absent_reply(valid: Validity) -> bytes:
+    """Answer that a name is absent, and how long that may be remembered."""
+    return abi.ENTRY_OUT.pack(0, 0, valid.seconds, 0, valid.nanoseconds, 0, *(0,) * 16)
 
 
-def statx_reply(shown: Attributes, birth_ns: int | None, timeout: int) -> bytes:
+def attr_reply(shown: Attributes, valid: Validity, ids: IdMapping | None = None) -> bytes:
+    """Answer with attributes, the owners by *ids*, and how long they may be kept."""
+    return abi.ATTR_OUT.pack(*valid, 0, *_attr_fields(shown, ids))
+
+
+def statx_reply(shown: Attributes, birth_ns: int | None, valid: Validity, ids: IdMapping | None = None) -> bytes:
     """Answer STATX with all that stat(2) tells, and when the inode was made where that is known."""
     mask = abi.STATX_BASIC_STATS if birth_ns is None else abi.STATX_BASIC_STATS | abi.STATX_BTIME
     times = (shown.atime_ns, birth_ns or 0, shown.ctime_ns, shown.mtime_ns)
+    uid, gid = (shown.uid, shown.gid) if ids is None else ids.owners(shown.uid, shown.gid)
     return abi.STATX_OUT.pack(
-        timeout, 0, 0, mask, shown.blksize, 0, shown.nlink, shown.uid, shown.gid, shown.mode, 0, shown.ino, shown.size,
+        *valid, 0, mask, shown.blksize, 0, shown.nlink, uid, gid, shown.mode, 0, shown.ino, shown.size,
         shown.blocks, 0, *(part for time_ns in times for part in (*divmod(time_ns, _NANOSECONDS), 0)),
         os.major(shown.rdev), os.minor(shown.rdev), 0, 0,
     )  # fmt: skip

@@ -23,6 +23,7 @@ from unionfs.fuse.kernel.device import Device
 from unionfs.fuse.kernel.handlers import HANDLERS, UNANSWERED
 from unionfs.fuse.kernel.workers import Done, Workers
 from unionfs.fuse.placement import Placement
+from unionfs.fuse.presentation import AS_ON_DISK, Presentation
 from unionfs.fuse.wakefulness import Wakefulness
 from unionfs.union import Union
 from unionfs.union.step import Aside, Gate, Last, Operation, Step
@@ -33,10 +34,17 @@ _log = logging.getLogger(__name__)
 class Session:
     """One mounted connection, answered by a union."""
 
-    def __init__(self, union: Union, device_fd: int, ready: Callable[[], None], data_path: DataPath) -> None:
+    def __init__(
+        self,
+        union: Union,
+        device_fd: int,
+        ready: Callable[[], None],
+        data_path: DataPath,
+        presentation: Presentation = AS_ON_DISK,
+    ) -> None:
         self.device = Device(device_fd)
         self._union = union
-        self._answers = Answers(union, ready, data_path, self.device)
+        self._answers = Answers(union, ready, data_path, self.device, presentation)
         self._placement = Placement()
         self._giving_way = GivingWay()
         self._workers = Workers(self._placement.release)
@@ -216,13 +224,15 @@ class Session:
             self.device.fail(request.unique, policy.errno_of(error))
 
 
-def serve(union: Union, device_fd: int, ready: Callable[[], None], data_path: DataPath) -> None:
+def serve(
+    union: Union, device_fd: int, ready: Callable[[], None], data_path: DataPath, presentation: Presentation
+) -> None:
     """Answer the requests on the mounted connection *device_fd* until it ends, and close it.
 
     Raises:
         OSError: the connection failed.
     """
     try:
-        Session(union, device_fd, ready, data_path).run()
+        Session(union, device_fd, ready, data_path, presentation).run()
     finally:
         os.close(device_fd)

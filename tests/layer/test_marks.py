@@ -58,6 +58,13 @@ def test_an_owner_that_was_recorded_is_read(tmp_path: Path) -> None:
     assert found.ownership == Ownership(5, 6, 0o711, stat.S_IFDIR)
 
 
+def test_of_the_three_names_of_a_record_the_one_that_counts_to_fuse_overlayfs_counts(tmp_path: Path) -> None:
+    assert marked(tmp_path, user__fuseoverlayfs__override_stat=b"1:1:0711").ownership == Ownership(1, 1, 0o711)
+    assert marked(tmp_path, user__containers__override_stat=b"2:2:0711").ownership == Ownership(2, 2, 0o711)
+    found = marked(tmp_path, security__fuseoverlayfs__override_stat=b"3:3:0711")
+    assert (found.ownership, found.others) == (Ownership(3, 3, 0o711), False)
+
+
 @pytest.mark.parametrize("redirect", [b"name", b"/a", b"/a/b/c", b"/" + b"x" * (marks.REDIRECT_MAX - 1)])
 def test_a_redirect_is_a_path_from_the_root_or_one_name(tmp_path: Path, redirect: bytes) -> None:
     assert marked(tmp_path, trusted__overlay__redirect=redirect).redirect == redirect

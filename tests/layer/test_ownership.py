@@ -1,4 +1,4 @@
-"""``user.containers.override_stat``: its text (containers-storage, pkg/idtools) and what it makes an entry show."""
+"""``override_stat``: its text (containers-storage, pkg/idtools; fuse-overlayfs) and what it makes an entry show."""
 
 import os
 import stat
@@ -25,6 +25,13 @@ OVERRIDE = "user.containers.override_stat"
         (b"0:5:0620:char-4095-1048575", Ownership(0, 5, 0o620, stat.S_IFCHR, os.makedev(4095, 1048575))),
         (b"4294967294:4294967294:7777", Ownership(0xFFFFFFFE, 0xFFFFFFFE, 0o7777)),
         (b"1:2:100644", Ownership(1, 2, 0o644)),
+        (b"1:2:0100644", Ownership(1, 2, 0o644)),
+        (b"0:6:660:block8:1", Ownership(0, 6, 0o660, stat.S_IFBLK, os.makedev(8, 1))),
+        (b"0:6:666:char1:3", Ownership(0, 6, 0o666, stat.S_IFCHR, os.makedev(1, 3))),
+        (b"0:6:0666:char-1-3-later", Ownership(0, 6, 0o666, stat.S_IFCHR, os.makedev(1, 3))),
+        (b"1:2:0644:file:later", Ownership(1, 2, 0o644, stat.S_IFREG)),
+        (b"-1:2:644", Ownership(0xFFFFFFFF, 2, 0o644)),
+        (b"-1294967296:-2147483648:644", Ownership(3000000000, 1 << 31, 0o644)),
     ],
 )
 def test_the_attributes_text_is_read(text: bytes, expected: Ownership) -> None:
@@ -34,10 +41,10 @@ def test_the_attributes_text_is_read(text: bytes, expected: Ownership) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        b"", b"1:2", b"1:2:", b"1:2:0648", b"1:2:0644:", b"1:2:0644:door", b"1:2:0644:file:", b" 1:2:0644",
-        b"1:2:0644\n", b"-1:2:0644", b"+1:2:0644", b"4294967295:0:0644", b"0:4294967296:0644", b"1:2:0644:block",
-        b"1:2:0644:char-1", b"1:2:0644:file-1-2", b"0:0:0644:char-4096-0", b"0:0:0644:block-0-1048576",
-        b"0:0:0644:char-9999999999-1", "\u0661:2:0644".encode(), b"1:2:0644\0",
+        b"", b"1:2", b"1:2:", b"1:2:0648", b"1:2:0644:", b"1:2:0644:door", b"1:2:0644:filename", b" 1:2:0644",
+        b"1:2:0644\n", b"-0:2:0644", b"-2147483649:2:0644", b"+1:2:0644", b"4294967295:0:0644", b"0:4294967296:0644",
+        b"1:2:0644:block", b"1:2:0644:char-1", b"1:2:0644:char13", b"0:0:0644:char-4096-0",
+        b"0:0:0644:block-0-1048576", b"0:0:0644:char-9999999999-1", "\u0661:2:0644".encode(), b"1:2:0644\0",
     ],
 )  # fmt: skip
 def test_what_does_not_follow_the_grammar_has_no_effect(text: bytes) -> None:
@@ -70,6 +77,26 @@ def test_a_text_without_type_keeps_the_entrys_own(tmp_path: Path) -> None:
     with opened_lower(tmp_path) as root:
         shown, _ = root.examine()
     assert (shown.uid, shown.gid, shown.mode) == (5, 6, stat.S_IFDIR | 0o711)
+
+
+def test_an_id_that_was_left_as_it_is_is_that_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "f").touch()
+    os.chown(tmp_path / "f", 7, 8)
+    os.setxattr(tmp_path / "f", OVERRIDE, b"-1:5:600")
+    with opened_lower(tmp_path) as root:
+        shown, _ = root.examine(b"f")
+    assert (shown.uid, shown.gid, shown.mode) == (7, 5, stat.S_IFREG | 0o600)
+
+
+def test_what_is_no_file_stands_for_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    os.setxattr(tmp_path / "d", OVERRIDE, b"5:6:0711:char-1-3")
+    os.mknod(tmp_path / "f")
+    os.setxattr(tmp_path / "f", OVERRIDE, b"5:6:0711:dir")
+    with opened_lower(tmp_path) as root:
+        directory, file = root.examine(b"d")[0], root.examine(b"f")[0]
+    assert (directory.uid, directory.mode, directory.rdev) == (5, stat.S_IFDIR | 0o711, 0)
+    assert (file.uid, file.mode) == (5, stat.S_IFREG | 0o711)
 
 
 def test_a_device_number_that_no_device_has_leaves_the_file_as_it_is(tmp_path: Path) -> None:

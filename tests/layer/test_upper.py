@@ -158,7 +158,7 @@ def test_a_rename_leaves_what_it_should(
     MOVED[kind](upper, source, name)
     if kind == "directory":
         # Only a directory with a redirect leaves something beneath.
-        upper.set_mark(source, name, b"redirect", b"/elsewhere")
+        upper.marking.set(source, name, b"redirect", b"/elsewhere")
     number = source.status(name).st_ino
     if target == "whiteout":
         upper.white_out(other, new_name)
@@ -196,8 +196,8 @@ def test_a_directory_of_whiteouts_is_emptied_in_one_step(upper: Upper, name: byt
     upper.white_out(directory, name)
     os.setxattr(directory.path(), b"user.kept", b"1")
     os.chown(b"d", 5, 6, dir_fd=upper.root.fd())
-    upper.empty(directory)
-    assert os.listdir(directory.path()) == []
+    with upper.emptied(directory):
+        assert os.listdir(directory.path()) == []
     shown, marks = directory.examine()
     assert (shown.uid, shown.gid, shown.mode & 0o7777) == (5, 6, 0o755)
     assert marks.opaque
@@ -212,7 +212,7 @@ def test_an_upper_without_attributes_marks_a_directory_by_a_file(tmp_path: Path)
         directory = upper.root.child(b"d")
         assert directory.is_opaque(directory.marks())
         assert directory.scan() == {}
-        assert not upper.set_mark(upper.root, b"d", b"redirect", b"/x")
+        assert not upper.marking.set(upper.root, b"d", b"redirect", b"/x")
         with pytest.raises(OSError, match="can't keep a whiteout"):
             upper.white_out(directory, b"n" * 255)
 
@@ -220,17 +220,17 @@ def test_an_upper_without_attributes_marks_a_directory_by_a_file(tmp_path: Path)
 def test_a_mark_that_a_kind_of_file_cannot_have_is_not_kept(tmp_path: Path) -> None:
     with opened_upper(tmp_path, UpperOptions(user_namespace=True)) as upper:
         upper.make(upper.root, b"link", NEW["symlink"], over_whiteout=False)
-        assert not upper.set_mark(upper.root, b"link", b"unionfs.origin", b"1")
+        assert not upper.marking.set(upper.root, b"link", b"unionfs.origin", b"1")
         upper.make(upper.root, b"file", NEW["file"], over_whiteout=False)
-        assert upper.set_mark(upper.root, b"file", b"unionfs.origin", b"1")
+        assert upper.marking.set(upper.root, b"file", b"unionfs.origin", b"1")
         assert upper.root.marks(b"file").origin == b"1"
 
 
 def test_a_mark_is_removed_from_whichever_namespace_it_is_in(tmp_path: Path) -> None:
     with opened_upper(tmp_path) as upper:
         write(tmp_path / "upper", {"f": File(xattrs={"user.overlay.metacopy": b"", "trusted.overlay.metacopy": b""})})
-        upper.remove_mark(upper.root, b"f", b"metacopy")
-        upper.remove_mark(upper.root, b"f", b"metacopy")
+        upper.marking.remove(upper.root, b"f", b"metacopy")
+        upper.marking.remove(upper.root, b"f", b"metacopy")
         assert upper.root.xattr_names(b"f") == []
 
 

@@ -54,7 +54,6 @@ def read_marks(file: xattrs.File) -> Marks:
     if not private:
         return _ONLY_OTHERS
     opaque = {xattrs.get(file, name) for name in _OPAQUE_NAMES if name in private}
-    override = xattrs.get(file, names.OVERRIDE_STAT) if names.OVERRIDE_STAT in private else None
     redirect = _overlay_value(file, private, names.REDIRECT)
     return Marks(
         opaque=b"y" in opaque,
@@ -62,7 +61,7 @@ def read_marks(file: xattrs.File) -> Marks:
         redirect=None if redirect is None else _checked_redirect(redirect),
         metacopy=_overlay_value(file, private, names.METACOPY) is not None,
         origin=_overlay_value(file, private, names.ORIGIN),
-        ownership=None if override is None else Ownership.parse(override),
+        ownership=_ownership(file, private),
         others=len(private) < len(present),
     )
 
@@ -70,6 +69,14 @@ def read_marks(file: xattrs.File) -> Marks:
 def is_xattr_whiteout(file: xattrs.File) -> bool:
     """Tell whether the empty regular *file* is a whiteout in attribute form (overlayfs, Linux 6.7)."""
     return any(xattrs.get(file, prefix + names.WHITEOUT) is not None for prefix in (names.TRUSTED, names.USER))
+
+
+def _ownership(file: xattrs.File, present: set[bytes]) -> Ownership | None:
+    for name in names.OVERRIDES:
+        if name in present:
+            text = xattrs.get(file, name)
+            return None if text is None else Ownership.parse(text)
+    return None
 
 
 def _overlay_value(file: xattrs.File, present: set[bytes], name: bytes) -> bytes | None:

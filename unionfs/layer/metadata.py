@@ -1,7 +1,7 @@
 """Owner, permissions, times and attributes of entries of an upper, in whichever form its file system can keep them.
 
-Owns the choice between real owners and ``override_stat``. Where owners can't be set the entry itself keeps
-permissions that let the daemon go on using it, and what the mount shows is in the attribute.
+Owns the choice between real owners and ``override_stat``. Where the attribute says what the mount shows, the entry
+itself keeps permissions that let the daemon go on using it, and gives others no more than is shown.
 """
 
 import errno
@@ -13,7 +13,8 @@ from unionfs.layer import private_xattrs
 from unionfs.layer.abilities import Abilities
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.directory import SELF, Directory
-from unionfs.layer.ownership import Ownership
+from unionfs.layer.ownership import OverrideForm, Ownership
+from unionfs.layer.recording import Recording
 from unionfs.linux import xattrs
 from unionfs.linux.files import descriptor_path
 
@@ -28,14 +29,19 @@ _WITH_ATTRIBUTES = (stat.S_IFREG, stat.S_IFDIR)
 class Metadata:
     """Sets what an upper's entries show."""
 
-    def __init__(self, abilities: Abilities) -> None:
+    def __init__(self, abilities: Abilities, recording: Recording) -> None:
         self._abilities = abilities
+        self._attribute = recording.attribute
+        self._never = recording.form is OverrideForm.NEVER
+        self._always = recording.form.is_always
         self._uid = os.geteuid()
         self._gid = os.getegid()
 
     @property
     def may_record(self) -> bool:
-        """Whether there are owners or devices that can only be kept in ``override_stat``."""
+        """Whether there are owners or devices that are kept in ``override_stat``."""
+        if self._always or self._never:
+            return self._always
         return not (self._abilities.owners and self._abilities.devices) or self._abilities.ids is not None
 
     def is_natural(self, wanted: Ownership, *, inherited_gid: int | None = None) -> bool:
@@ -46,7 +52,9 @@ class Metadata:
         gid = self._gid if inherited_gid is None else inherited_gid
         if (wanted.uid, wanted.gid) != (self._uid, gid):
             return False
-        return self._abilities.owners or self.keeps_access(wanted)
+        if self._always:
+            return stat.S_ISLNK(wanted.type_bits)
+        return self._abilities.owners or self._never or self.keeps_access(wanted)
 
     @staticmethod
     def keeps_access(wanted: Ownership) -> bool:
@@ -63,8 +71,10 @@ class Metadata:
 
     def disk_type(self, wanted: Ownership) -> int:
         """Give the type of the entry itself: an empty regular file stands for what can't be made or owned."""
-        if wanted.type_bits in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
+        if self._never or wanted.type_bits in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
             return wanted.type_bits
+        if self._always:
+            return stat.S_IFREG
         can_be_made = self._abilities.devices or wanted.type_bits not in (stat.S_IFCHR, stat.S_IFBLK)
         if can_be_made and (self._can_own(wanted) or self.is_natural(wanted)):
             return wanted.type_bits
@@ -78,7 +88,14 @@ class Metadata:
         return self._abilities.owners and (ids is None or ids.has(wanted.uid, wanted.gid))
 
     def is_real(self, wanted: Ownership) -> bool:
-        """Tell whether the entry itself is to be as *wanted*, with nothing in ``override_stat``."""
+        """Tell whether the entry itself is to be as *wanted*, with nothing in ``override_stat``.
+
+        A symbolic link is, where it can be: Linux allows it no ``user.*`` attributes, and fuse-overlayfs reads none.
+        """
+        if self._never:
+            return True
+        if self._always and not stat.S_ISLNK(wanted.type_bits):
+            return False
         return self._can_own(wanted) and self.disk_type(wanted) == wanted.type_bits
 
     def give(self, directory: Directory, name: bytes, wanted: Ownership) -> None:
@@ -91,12 +108,21 @@ class Metadata:
         if self.is_real(wanted):
             found = directory.status(name)
             if (found.st_uid, found.st_gid) != (wanted.uid, wanted.gid):
-                os.chown(name, wanted.uid, wanted.gid, dir_fd=fd, follow_symlinks=False)
+                self._give_away(fd, name, wanted)
                 found = directory.status(name)
             if not stat.S_ISLNK(found.st_mode) and stat.S_IMODE(found.st_mode) != wanted.permissions:
                 set_permissions(directory, name, wanted.permissions)
             return
         self._override(directory, name, wanted)
+
+    def _give_away(self, directory_fd: int, name: bytes, wanted: Ownership) -> None:
+        try:
+            os.chown(name, wanted.uid, wanted.gid, dir_fd=directory_fd, follow_symlinks=False)
+        except OSError as error:
+            # The kernel says so of an owner who doesn't exist in this user namespace.
+            if not self._never or error.errno != errno.EINVAL:
+                raise
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM), name) from None
 
     def _override(self, directory: Directory, name: bytes, wanted: Ownership) -> None:
         found = directory.status(name)
@@ -110,7 +136,7 @@ class Metadata:
         before, mode = stat.S_IMODE(found.st_mode), self.disk_mode(wanted)
         if before != mode:
             set_permissions(directory, name, mode)
-        shows_itself = wanted[:4] == (found.st_uid, found.st_gid, mode, type_bits)
+        shows_itself = not self._always and wanted[:4] == (found.st_uid, found.st_gid, mode, type_bits)
         try:
             self._record(directory, name, None if shows_itself else wanted)
         except OSError:
@@ -119,14 +145,16 @@ class Metadata:
             raise
 
     def _record(self, directory: Directory, name: bytes, wanted: Ownership | None) -> None:
-        """Let ``override_stat`` say *wanted*, or nothing."""
+        """Let ``override_stat`` say *wanted*, or nothing; of other names for it the one that counts goes last."""
         path = directory.path(name)
-        if wanted is None:
-            xattrs.discard(path, private_xattrs.OVERRIDE_STAT)
-        elif not self._abilities.user_xattrs:
-            raise OSError(errno.EPERM, os.strerror(errno.EPERM), name)
-        else:
-            xattrs.set_(path, private_xattrs.OVERRIDE_STAT, wanted.text())
+        if wanted is not None:
+            if not (self._abilities.user_xattrs or self._always):
+                raise OSError(errno.EPERM, os.strerror(errno.EPERM), name)
+            xattrs.set_(path, self._attribute, wanted.text())
+        present = directory.xattr_names(name)
+        for attribute in reversed(private_xattrs.OVERRIDES):
+            if attribute in present and (wanted is None or attribute != self._attribute):
+                xattrs.remove(path, attribute)
 
     def change(
         self, directory: Directory, name: bytes, shown: Attributes, wanted: Ownership, *, chown: bool, chmod: bool
@@ -141,7 +169,7 @@ class Metadata:
         """
         if chown and not chmod and not shown.is_directory:
             wanted = wanted._replace(permissions=without_set_id(wanted.permissions))
-        if not self.is_real(wanted) and stat.S_IFMT(directory.status(name).st_mode) in _WITH_ATTRIBUTES:
+        if self._is_kept_in_record(directory, name, wanted):
             self._override(directory, name, wanted)
             if chown and not shown.is_directory and directory.xattr(name, _CAPABILITY) is not None:
                 xattrs.remove(directory.path(name), _CAPABILITY)
@@ -150,6 +178,14 @@ class Metadata:
         else:
             uid, gid = (wanted.uid, wanted.gid) if chown else (None, None)
             self.change_entry(directory, name, uid=uid, gid=gid, mode=wanted.permissions if chmod else None)
+
+    def _is_kept_in_record(self, directory: Directory, name: bytes, wanted: Ownership) -> bool:
+        """Tell whether ``override_stat`` is to say *wanted*: what has one stays usable where none is written anew."""
+        if stat.S_IFMT(directory.status(name).st_mode) not in _WITH_ATTRIBUTES:
+            return False
+        if self._never:
+            return not self._can_own(wanted) and self.is_recorded(directory, name)
+        return not self.is_real(wanted)
 
     @staticmethod
     def change_entry(directory: Directory, name: bytes, *, uid: int | None, gid: int | None, mode: int | None) -> None:
@@ -164,16 +200,16 @@ class Metadata:
     @staticmethod
     def is_recorded(directory: Directory, name: bytes) -> bool:
         """Tell whether ``override_stat`` says what the entry shows."""
-        return directory.xattr(name, private_xattrs.OVERRIDE_STAT) is not None
+        return not set(private_xattrs.OVERRIDES).isdisjoint(directory.xattr_names(name))
 
     def _become_real(self, directory: Directory, name: bytes, shown: Attributes, wanted: Ownership) -> None:
         """Turn an entry that showed ``override_stat`` into one with that owner, where its type allows it."""
         if stat.S_IFMT(directory.status(name).st_mode) != shown.type_bits:
-            xattrs.set_(directory.path(name), private_xattrs.OVERRIDE_STAT, wanted.text())
+            self._record(directory, name, wanted)
             return
         os.chown(name, wanted.uid, wanted.gid, dir_fd=directory.fd(), follow_symlinks=False)
         set_permissions(directory, name, wanted.permissions)
-        xattrs.remove(directory.path(name), private_xattrs.OVERRIDE_STAT)
+        self._record(directory, name, None)
 
     def copy_xattrs(self, source: Directory, source_name: bytes, target: Directory, name: bytes) -> None:
         """Copy all attributes but the layer's own.

@@ -18,7 +18,9 @@ from unionfs.layer.directory import Directory, Tree
 from unionfs.layer.index import HardLinks
 from unionfs.layer.kept import restore_all
 from unionfs.layer.lower import clone_or_same, open_directory
-from unionfs.layer.upper import Upper
+from unionfs.layer.ownership import OverrideForm
+from unionfs.layer.recording import settle
+from unionfs.layer.upper import Form, Upper
 from unionfs.layer.workdir import Workdir, WorkdirError
 from unionfs.linux.files import descriptor_path, is_in_memory, reopen, sync_file_system
 from unionfs.linux.locks import flock_holder
@@ -35,12 +37,15 @@ class UpperError(OSError):
 class UpperOptions(NamedTuple):
     """How an upper is used: unsynced (``volatile``), with ``user.overlay.`` marks, with ``.wh.`` whiteouts.
 
-    ``patience`` is for how many seconds another mount is waited for.
+    ``marker_files``: a directory that becomes opaque gets the file ``.wh..wh..opq`` too. ``override``: what is kept in
+    ``override_stat``. ``patience`` is for how many seconds another mount is waited for.
     """
 
     volatile: bool = False
     user_namespace: bool = False
     prefix_whiteouts: bool = False
+    marker_files: bool = False
+    override: OverrideForm = OverrideForm.AS_NEEDED
     take_over_volatile: bool = False
     patience: float = 10.0
 
@@ -104,6 +109,8 @@ def open_upper(upper: bytes, workdir: bytes, descriptors: Descriptors, options: 
                 user_namespace=options.user_namespace,
                 prefix_whiteouts=options.prefix_whiteouts,
             )
+        with _naming(upper):
+            recording = settle(root, work.directory, options.override)
         if work.is_flattening:
             for tops in (root, work.directory):
                 restore_all(tops)
@@ -113,7 +120,8 @@ def open_upper(upper: bytes, workdir: bytes, descriptors: Descriptors, options: 
         if options.volatile:
             work.mark_volatile()
         kept.pop_all()
-    return OpenedUpper(Upper(root, work, links, abilities), locks, options)
+    form = Form(recording, marker_files=options.marker_files)
+    return OpenedUpper(Upper(root, work, links, abilities, form), locks, options)
 
 
 def _closed_with(stack: contextlib.ExitStack, fd: int) -> int:

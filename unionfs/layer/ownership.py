@@ -1,13 +1,15 @@
-"""``user.containers.override_stat``: owner, mode, type and device of an entry whose owner couldn't be set.
+"""``override_stat``: owner, mode, type and device of an entry that doesn't have them itself.
 
 Owns the attribute's text, ``uid:gid:mode:type`` with the mode in octal and ``file``, ``dir``, ``symlink``, ``pipe``,
-``socket``, ``block-MAJOR-MINOR`` or ``char-MAJOR-MINOR`` as type (containers-storage, pkg/idtools); the older form
-without the type is read too.
+``socket``, ``block-MAJOR-MINOR`` or ``char-MAJOR-MINOR`` as type (containers-storage, pkg/idtools). Read too are the
+form without the type, fuse-overlayfs's ``blockMAJOR:MINOR``, its ids as signed numbers, and what a later version may
+add behind a type.
 """
 
 import os
 import re
 import stat
+from enum import Enum
 from typing import NamedTuple, Self
 
 from unionfs.layer.attributes import Attributes
@@ -23,16 +25,45 @@ _TYPES = {
 }
 _TYPE_NAMES = {bits: name for name, bits in _TYPES.items()}
 _TEXT = re.compile(
-    rb"(?P<uid>[0-9]{1,10}):(?P<gid>[0-9]{1,10}):(?P<mode>[0-7]{1,6})"
-    rb"(?::(?P<type>file|dir|symlink|pipe|socket|(?:block|char)-(?P<major>[0-9]{1,10})-(?P<minor>[0-9]{1,10})))?"
+    rb"(?P<uid>-[1-9][0-9]{0,9}|[0-9]{1,10}):(?P<gid>-[1-9][0-9]{0,9}|[0-9]{1,10}):(?P<mode>[0-7]{1,7})"
+    rb"(?::(?:(?P<type>file|dir|symlink|pipe|socket)"
+    rb"|(?P<device>block|char)[-:]*(?P<major>[0-9]{1,10})[-:](?P<minor>[0-9]{1,10}))(?:[-:].*)?)?",
+    re.DOTALL,
 )
-_MAX_ID = 0xFFFFFFFE
+# chown(2) says by it that an id stays, and fuse-overlayfs before 1.14 wrote it down.
+_AS_IT_IS = 0xFFFFFFFF
 # The kernel's device numbers have 12 and 20 bits (include/linux/kdev_t.h).
 _MAX_MAJOR, _MAX_MINOR = 0xFFF, 0xFFFFF
 
 
+# What a regular file may stand for: no file can be entered as a directory, nor read as a link.
+_STOOD_FOR = (stat.S_IFREG, stat.S_IFIFO, stat.S_IFSOCK, stat.S_IFBLK, stat.S_IFCHR)
+
+
+class OverrideForm(Enum):
+    """Which owners, permissions and devices an upper keeps in ``override_stat``.
+
+    ``AS_NEEDED``: those that the entry itself can't have. ``NEVER``: none, so that what can't be set is an error.
+    ``USER`` and ``SECURITY``: all, in ``user.containers.`` or ``security.fuseoverlayfs.`` (fuse-overlayfs's option
+    ``xattr_permissions``).
+    """
+
+    AS_NEEDED = "as needed"
+    NEVER = "never"
+    USER = "user"
+    SECURITY = "security"
+
+    @property
+    def is_always(self) -> bool:
+        """Whether the attribute is written even where the entry itself could show the same."""
+        return self in (OverrideForm.USER, OverrideForm.SECURITY)
+
+
 class Ownership(NamedTuple):
-    """The owner, permission bits, type (0: that of the entry itself) and device that an entry shows."""
+    """The owner, permission bits, type (0: that of the entry itself) and device that an entry shows.
+
+    An id of 0xFFFFFFFF in what was read is that of the entry itself.
+    """
 
     uid: int
     gid: int
@@ -46,17 +77,17 @@ class Ownership(NamedTuple):
         match = _TEXT.fullmatch(text)
         if match is None:
             return None
-        uid, gid = int(match["uid"]), int(match["gid"])
-        if max(uid, gid) > _MAX_ID:
+        uid, gid = _id(match["uid"]), _id(match["gid"])
+        if uid is None or gid is None:
             return None
-        name = match["type"]
+        permissions = int(match["mode"], 8) & 0o7777
+        name = match["type"] or match["device"]
         if name is None:
-            return cls(uid, gid, int(match["mode"], 8) & 0o7777)
+            return cls(uid, gid, permissions)
         major, minor = int(match["major"] or 0), int(match["minor"] or 0)
         if major > _MAX_MAJOR or minor > _MAX_MINOR:
             return None
-        rdev = os.makedev(major, minor)
-        return cls(uid, gid, int(match["mode"], 8) & 0o7777, _TYPES[name.split(b"-")[0]], rdev)
+        return cls(uid, gid, permissions, _TYPES[name], os.makedev(major, minor))
 
     @classmethod
     def of(cls, attributes: Attributes) -> Self:
@@ -74,9 +105,20 @@ class Ownership(NamedTuple):
         return value
 
     def apply(self, attributes: Attributes) -> None:
-        """Make *attributes* show this ownership."""
-        attributes.uid = self.uid
-        attributes.gid = self.gid
-        attributes.mode = (self.type_bits or attributes.type_bits) | self.permissions
-        if self.type_bits in (stat.S_IFBLK, stat.S_IFCHR):
+        """Make *attributes* show this ownership; only a regular file can stand for something else."""
+        attributes.uid = attributes.uid if self.uid == _AS_IT_IS else self.uid
+        attributes.gid = attributes.gid if self.gid == _AS_IT_IS else self.gid
+        type_bits = attributes.type_bits
+        if type_bits == stat.S_IFREG and self.type_bits in _STOOD_FOR:
+            type_bits = self.type_bits
             attributes.rdev = self.rdev
+        attributes.mode = type_bits | self.permissions
+
+
+def _id(text: bytes) -> int | None:
+    """Give a user or group id, which may have been written as a signed number of 32 bits; None for other numbers."""
+    number = int(text)
+    if text.startswith(b"-"):
+        number += 1 << 32
+        return number if number > 0x7FFFFFFF else None
+    return number if number < _AS_IT_IS else None

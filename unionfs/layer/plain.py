@@ -100,9 +100,9 @@ class Plain:
             mark = self._namespace + private_xattrs.OPAQUE
             if directory.xattr(SELF, mark) != b"y":
                 xattrs.set_(directory.path(), mark, b"y")
-            self._upper.remove_mark(directory, SELF, private_xattrs.REDIRECT)
+            self._upper.marking.remove(directory, SELF, private_xattrs.REDIRECT)
         elif marks.xattr_whiteouts:
-            self._upper.remove_mark(directory, SELF, private_xattrs.OPAQUE)
+            self._upper.marking.remove(directory, SELF, private_xattrs.OPAQUE)
 
     def _as_device(self, directory: Directory, whiteout: Written) -> None:
         """Write *whiteout* as a device, unless it is one."""
@@ -130,7 +130,7 @@ class Plain:
             return
         self._make_owner_real(directory, name, directory.marks(name))
         for mark in (private_xattrs.METACOPY, private_xattrs.REDIRECT, private_xattrs.ORIGIN):
-            self._upper.remove_mark(directory, name, mark)
+            self._upper.marking.remove(directory, name, mark)
 
     # Owners that an attribute records.
 

@@ -1,9 +1,9 @@
 """The extended attributes by which layers describe themselves, and how they are kept apart from users' own.
 
 Owns the names. overlayfs keeps its marks under ``trusted.overlay.`` (``user.overlay.`` where ``userxattr``
-is asked for), fuse-overlayfs under ``user.fuseoverlayfs.``, containers' storage keeps owners in
-``user.containers.override_stat``. None of them is shown by a mount. A program inside the mount that uses such a
-name gets it escaped, as overlayfs does it: ``trusted.overlay.x`` is kept as ``trusted.overlay.overlay.x``.
+is asked for), fuse-overlayfs under ``user.fuseoverlayfs.`` and ``security.fuseoverlayfs.``, containers' storage keeps
+owners in ``user.containers.override_stat``. None of them is shown by a mount. A program inside the mount that uses such
+a name gets it escaped, as overlayfs does it: ``trusted.overlay.x`` is kept as ``trusted.overlay.overlay.x``.
 """
 
 TRUSTED = b"trusted.overlay."
@@ -16,6 +16,10 @@ _ALL_PRIVATE = (TRUSTED, USER, _FUSE, _SECURITY)
 _ALL = (*_ALL_PRIVATE, _CONTAINERS)
 
 OVERRIDE_STAT = b"user.containers.override_stat"
+SECURITY_OVERRIDE_STAT = _SECURITY + b"override_stat"
+FUSE_OVERRIDE_STAT = _FUSE + b"override_stat"
+# Of several that an entry has the first counts, as it does to fuse-overlayfs since 1.14.
+OVERRIDES = (SECURITY_OVERRIDE_STAT, OVERRIDE_STAT, FUSE_OVERRIDE_STAT)
 
 OPAQUE = b"opaque"
 WHITEOUT = b"whiteout"

@@ -12,14 +12,16 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from unionfs.layer import acl, private_xattrs, whiteout
+from unionfs.layer import acl, private_xattrs
 from unionfs.layer.abilities import Abilities, WhiteoutForm
 from unionfs.layer.directory import SELF, Directory
 from unionfs.layer.index import HardLinks
+from unionfs.layer.marking import Marking
 from unionfs.layer.marks import Marks
 from unionfs.layer.metadata import Metadata
 from unionfs.layer.ownership import Ownership
-from unionfs.layer.whiteouts import Whiteouts, touch
+from unionfs.layer.recording import Recording
+from unionfs.layer.whiteouts import Whiteouts
 from unionfs.layer.workdir import Workdir
 from unionfs.linux import xattrs
 from unionfs.linux.rename import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, renameat2
@@ -64,20 +66,33 @@ class Move(NamedTuple):
     replaces: bool
 
 
+class Form(NamedTuple):
+    """How an upper is written, as far as it may be chosen.
+
+    ``recording``: where owners are kept. ``marker_files``: the marker of an opaque directory is written beside the
+    attribute, for those who know layers by their files alone.
+    """
+
+    recording: Recording = Recording()
+    marker_files: bool = False
+
+
 class Upper:
     """The root of the upper layer, and the steps that change it."""
 
-    def __init__(self, root: Directory, workdir: Workdir, links: HardLinks, abilities: Abilities) -> None:
+    def __init__(self, root: Directory, workdir: Workdir, links: HardLinks, abilities: Abilities, form: Form) -> None:
         self.root = root
         self.workdir = workdir
         self.links = links
         self.work = workdir.directory
+        self._form = form
         self.use(abilities)
 
     def use(self, abilities: Abilities) -> None:
         """Keep everything in the ways that *abilities* say."""
         self.abilities = abilities
-        self.metadata = Metadata(abilities)
+        self.metadata = Metadata(abilities, self._form.recording)
+        self.marking = Marking(abilities, marker_files=self._form.marker_files)
         self.whiteouts = Whiteouts(self.workdir, abilities)
 
     # Making entries.
@@ -149,7 +164,7 @@ class Upper:
     def _set_staged_opaque(self, staged: bytes) -> None:
         directory = self.work.child(staged)
         try:
-            self.set_opaque(directory)
+            self.marking.make_opaque(directory)
         finally:
             # Under this name it is found only until it is put into place.
             self.work.tree.descriptors.drop(directory)
@@ -346,52 +361,33 @@ class Upper:
         """Exchange two entries of the upper in one step."""
         renameat2(source.fd(), name, target.fd(), new_name, RENAME_EXCHANGE)
 
-    def empty(self, directory: Directory) -> None:
+    @contextlib.contextmanager
+    def emptied(self, directory: Directory) -> Iterator[None]:
         """Replace *directory*, which holds nothing but whiteouts, by an empty one that shows the same, in one step.
 
+        Where what is done with it fails it is marked as any opaque directory.
+
         Raises:
-            OSError: EXDEV where nothing can be exchanged, so that the caller copies instead of renaming.
+            OSError: EXDEV where nothing can be exchanged, or an empty directory can't be opaque, so that the caller
+                copies instead of renaming.
         """
-        if not self.abilities.exchange:
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
         parent = directory.parent
+        if self.abilities.namespace is None or not self.abilities.exchange:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
         assert parent is not None
         attributes, _ = directory.examine()
-        staged = self.stage(New(Ownership.of(attributes), opaque=True))
+        staged = self.stage(New(Ownership.of(attributes)))
         with self.workdir.discarding(staged):
+            self.marking.set(self.work, staged, private_xattrs.OPAQUE, b"y")
             self.metadata.copy_xattrs(parent, directory.name, self.work, staged)
             self.exchange(self.work, staged, parent, directory.name)
         directory.tree.descriptors.drop(directory)
         self.discard(staged)
-
-    # Marks.
-
-    def set_opaque(self, directory: Directory) -> None:
-        """Let nothing beneath *directory* show through."""
-        if self.abilities.namespace is not None:
-            xattrs.set_(directory.path(), self.abilities.namespace + private_xattrs.OPAQUE, b"y")
-        elif not directory.has(whiteout.OPAQUE_MARKER):
-            touch(directory, whiteout.OPAQUE_MARKER)
-
-    def set_mark(self, parent: Directory, name: bytes, mark: bytes, value: bytes) -> bool:
-        """Set overlayfs's attribute *mark* of an entry; False where the upper can't keep it."""
-        if self.abilities.namespace is None:
-            return False
         try:
-            xattrs.set_(parent.path(name), self.abilities.namespace + mark, value)
-        except OSError as error:
-            # user.* attributes exist on regular files and directories alone.
-            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
-                raise
-            return False
-        return True
-
-    def remove_mark(self, parent: Directory, name: bytes, mark: bytes) -> None:
-        """Remove overlayfs's attribute *mark* of an entry, in whichever namespace it is."""
-        marks = [namespace + mark for namespace in (private_xattrs.TRUSTED, private_xattrs.USER)]
-        # All are looked for before one is removed, so that a failure leaves the entry marked.
-        for present in [attribute for attribute in marks if parent.xattr(name, attribute) is not None]:
-            xattrs.remove(parent.path(name), present)
+            yield
+        except OSError:
+            self.marking.make_opaque(directory)
+            raise
 
 
 def _link(source: Directory, name: bytes, target: Directory, new_name: bytes) -> None:

@@ -145,7 +145,7 @@ class CopyUp:
                     self._mark_metacopy(staged, shown)
                 self._copy_xattrs(node, staged, owned)
                 origin = Origin(node.number, key, node.lower_links)
-                self._upper.set_mark(self._upper.work, staged, private_xattrs.ORIGIN, origin.text())
+                self._upper.marking.set(self._upper.work, staged, private_xattrs.ORIGIN, origin.text())
                 set_times(self._upper.work, staged, shown.atime_ns, shown.mtime_ns)
                 if fd is not None:
                     _cut(fd, shown, size)
@@ -188,7 +188,7 @@ class CopyUp:
     def _mark_metacopy(self, staged: bytes, shown: Attributes) -> None:
         work = self._upper.work
         self._set_size(Place(work, staged), shown.size)
-        if not self._upper.set_mark(work, staged, private_xattrs.METACOPY, b""):
+        if not self._upper.marking.set(work, staged, private_xattrs.METACOPY, b""):
             raise OSError(errno.EOPNOTSUPP, "the upper can't keep the mark of a metacopy")
 
     def _link_key(self, node: Inode, links: int) -> bytes | None:
@@ -266,7 +266,7 @@ class CopyUp:
 
     def record_move(self, node: Inode) -> None:
         """Record on a metacopy, before it takes another name, where its content is beneath."""
-        if node.is_metacopy and not self._upper.set_mark(*node.place, private_xattrs.REDIRECT, node.lower_path):
+        if node.is_metacopy and not self._upper.marking.set(*node.place, private_xattrs.REDIRECT, node.lower_path):
             raise OSError(errno.EOPNOTSUPP, "the upper can't keep the redirect of a metacopy")
 
     def _content_of_metacopy(self, node: Inode, size: int | None) -> Operation[bool]:
@@ -280,7 +280,7 @@ class CopyUp:
                 yield from self._sync(fd)
                 _give_back(node.place, capabilities)
                 _cut(fd, shown, size)
-                self._upper.remove_mark(*node.place, private_xattrs.METACOPY)
+                self._upper.marking.remove(*node.place, private_xattrs.METACOPY)
             except BaseException:
                 if _is_cut(shown, size):
                     os.ftruncate(fd, shown.size)
@@ -296,7 +296,7 @@ class CopyUp:
     def _drop_redirect(self, node: Inode) -> None:
         """Remove where the content was; the copy is done, and on a whole file that says nothing."""
         try:
-            self._upper.remove_mark(*node.place, private_xattrs.REDIRECT)
+            self._upper.marking.remove(*node.place, private_xattrs.REDIRECT)
         except OSError as error:
             _log.warning("a copied-up file keeps a redirect: %s", error)
 

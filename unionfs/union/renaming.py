@@ -4,8 +4,10 @@ Owns which renames are possible, what is copied up and recorded before, and how 
 the upper's, and is atomic.
 """
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterator
 
 from unionfs.layer import private_xattrs
 from unionfs.layer.entry import Entry, Kind, kind_of_mode
@@ -133,12 +135,12 @@ class Renaming:
         if node.lowers:
             self._set_redirect(node)
         elif to.has_lower:
-            self._upper.set_opaque(node.upper)
+            self._upper.marking.make_opaque(node.upper)
 
     def _set_redirect(self, node: DirectoryInode) -> None:
         assert node.upper is not None
         path = node.lower_path
-        if len(path) > REDIRECT_MAX or not self._upper.set_mark(*node.place, private_xattrs.REDIRECT, path):
+        if len(path) > REDIRECT_MAX or not self._upper.marking.set(*node.place, private_xattrs.REDIRECT, path):
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
     # The step, and what follows from it.
@@ -146,12 +148,13 @@ class Renaming:
     def _replace(self, source: _Side, target: _Side) -> None:
         node, over = source.node, target.node
         assert node is not None
-        if isinstance(over, DirectoryInode):
-            self._clear_for(over)
-            self._removal.hold(over)
         last = self._nodes.attributes(over) if isinstance(over, DirectoryInode) else None
         if isinstance(over, Inode):
             self._replace_file(source, target, over)
+        elif isinstance(over, DirectoryInode):
+            with self._cleared(over):
+                self._removal.hold(over)
+                self._rename_on_disk(source, target)
         else:
             self._rename_on_disk(source, target)
         if over is not None:
@@ -182,10 +185,14 @@ class Renaming:
             ),
         )
 
-    def _clear_for(self, over: DirectoryInode) -> None:
+    @contextlib.contextmanager
+    def _cleared(self, over: DirectoryInode) -> Iterator[None]:
         """Make the directory that is replaced empty on disk too."""
         if over.upper is not None and next(os.scandir(over.upper.path()), None) is not None:
-            self._upper.empty(over.upper)
+            with self._upper.emptied(over.upper):
+                yield
+        else:
+            yield
 
     def _replace_file(self, source: _Side, target: _Side, over: Inode) -> None:
         """Rename over a file; one that is still in use by its last known name gets another place first."""

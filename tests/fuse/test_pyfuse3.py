@@ -287,3 +287,26 @@ def test_other_tasks_run_while_requests_keep_coming() -> None:
             os.close(writing)
 
     trio.run(main)
+
+
+def test_who_shares_the_processor_is_given_way_from_the_answer_to_the_next_wait(stack: Stack) -> None:
+    async def ask(operations: Operations) -> None:
+        policies: list[int] = []
+        spinning = SpinningTrio(operations.placement, operations.giving_way)
+        reading, writing = os.pipe()
+        os.write(writing, b"x")
+        for processor in (None, 0):
+            operations.placement._placed = processor
+            await operations.getattr(ROOT, NO_CONTEXT)
+            policies.append(os.sched_getscheduler(0))
+            with pytest.raises(pyfuse3.FUSEError):
+                await operations.getxattr(ROOT, b"user.absent", NO_CONTEXT)
+            policies.append(os.sched_getscheduler(0))
+            await spinning.wait_readable(reading)
+            policies.append(os.sched_getscheduler(0))
+        os.close(reading)
+        os.close(writing)
+        assert policies == [os.SCHED_OTHER] * 3 + [os.SCHED_IDLE] * 2 + [os.SCHED_OTHER]
+
+    with stack.opened() as kernel:
+        trio.run(ask, Operations(kernel.union, lambda: None))

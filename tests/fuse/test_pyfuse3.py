@@ -310,3 +310,22 @@ def test_who_shares_the_processor_is_given_way_from_the_answer_to_the_next_wait(
 
     with stack.opened() as kernel:
         trio.run(ask, Operations(kernel.union, lambda: None))
+
+
+def test_what_another_task_gave_way_for_ends_when_a_request_comes() -> None:
+    async def main() -> None:
+        reading, writing = os.pipe()
+        giving_way = GivingWay()
+        spinning = SpinningTrio(Placement(), giving_way)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(spinning.wait_readable, reading)
+                await trio.testing.wait_all_tasks_blocked()
+                giving_way.begin()
+                os.write(writing, b"x")
+            assert os.sched_getscheduler(0) == os.SCHED_OTHER
+        finally:
+            os.close(reading)
+            os.close(writing)
+
+    trio.run(main)

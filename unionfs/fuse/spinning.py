@@ -42,7 +42,7 @@ class ReadLock:
 class SpinningTrio:
     """trio as pyfuse3 uses it, but with ``wait_readable`` polling for a moment before it sleeps.
 
-    It is what pyfuse3 calls after each answer, and so where *giving_way* ends.
+    It is what pyfuse3 calls after each answer, and so where *giving_way* ends, before any thread could inherit it.
     """
 
     ClosedResourceError = trio.ClosedResourceError
@@ -83,6 +83,8 @@ class SpinningTrio:
                 return
             now = time.perf_counter()
         await trio.lowlevel.wait_readable(fd)
+        # Another task may have answered meanwhile.
+        self._giving_way.end()
         if may_be_awake:
             self._wakefulness.note(time.perf_counter() - started, slept=True)
 

@@ -68,7 +68,7 @@ def test_a_read_under_way_ends_well_when_its_descriptor_is_let_go(stack: Stack) 
             os.fsync(file.fileno())
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         reading = UnderWay(kernel.union.read(number, 0, 300_000))
-        kernel.union.files.close()
+        kernel.union.nodes.files.close()
         assert reading.finish() == BIG
 
 
@@ -149,10 +149,10 @@ def test_more_files_are_used_than_descriptors_are_kept(tmp_path: Path) -> None:
     with stack.opened() as kernel:
         for name in lower:
             kernel.write(name, b"x", 5)
-        assert len(kernel.union.files) == 16
+        assert len(kernel.union.nodes.files) == 16
         for number, name in enumerate(lower):
             assert kernel.read(name) == (b"%d" % number).ljust(5, b"\0") + b"x"
-        assert len(kernel.union.files) == 16
+        assert len(kernel.union.nodes.files) == 16
 
 
 def test_running_out_of_descriptors_closes_some_and_goes_on(tmp_path: Path) -> None:

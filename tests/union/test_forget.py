@@ -62,7 +62,7 @@ def test_everything_is_dropped_in_any_order(stack: Stack, order: str, *, change:
         kernel.forget_everything(ORDERS[order])
         assert len(kernel.union.nodes.table) == 1
         assert kernel.union.nodes.root.children == {}
-        assert len(kernel.union.files) == 0
+        assert len(kernel.union.nodes.files) == 0
         assert stack.staged() == []
         assert kernel.tree() == before
 

@@ -16,6 +16,7 @@ from tests.unions import EVERYTHING, Kernel, Stack
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.directory import Directory, Tree
 from unionfs.union.inode import Identity, Inode, Place
+from unionfs.union.settings import Settings
 from unionfs.union.table import ROOT, InodeTable
 
 ORIGIN = "trusted.overlay.unionfs.origin"
@@ -43,14 +44,15 @@ def known(table: InodeTable, identity: Identity) -> Inode:
     return node
 
 
-@pytest.mark.parametrize("inode", [0, 1, 2, 1 << 55, 1 << 56, (1 << 64) - 1])
+@pytest.mark.parametrize("inode", [0, 1, 2, 1 << 31, 1 << 32, 1 << 55, 1 << 56, (1 << 64) - 1])
 @pytest.mark.parametrize("device", [7, 8, 99])
-def test_any_inode_has_a_number_that_can_be_told_and_is_found_by_it(inode: int, device: int) -> None:
-    table = InodeTable()
+@pytest.mark.parametrize("ino32", [False, True])
+def test_any_inode_has_a_number_that_can_be_told_and_is_found_by_it(inode: int, device: int, *, ino32: bool) -> None:
+    table = InodeTable(ino32=ino32)
     for place in (7, 8):
         table.know_device(place)
     node = known(table, Identity(device, inode))
-    assert ROOT < node.number < 1 << 63
+    assert ROOT < node.number < 1 << (32 if ino32 else 63)
     assert table.get(node.number) is node
     assert table.find(Identity(device, inode)) is node
     table.remove(node)
@@ -65,20 +67,27 @@ def test_numbers_of_the_first_file_system_are_those_on_disk() -> None:
     assert table.natural_number(7, 4711) == 4711
 
 
-def test_more_file_systems_than_have_a_place_are_told_apart() -> None:
-    table = InodeTable()
+@pytest.mark.parametrize("ino32", [False, True])
+def test_more_file_systems_than_have_a_place_are_told_apart(*, ino32: bool) -> None:
+    table = InodeTable(ino32=ino32)
     for device in range(100):
         table.know_device(device)
     numbers = {known(table, Identity(device, inode)).number for device in range(100) for inode in range(2, 50)}
     assert len(numbers) == 100 * 48
 
 
-def test_files_of_two_file_systems_with_equal_numbers_are_two(tmp_path: Path, two_memories: list[Path]) -> None:
-    stack = Stack(tmp_path / "stack", [{}, {}], EVERYTHING)
+def over(two_memories: list[Path], directory: Path, settings: Settings) -> Stack:
+    """Give a stack whose two lowers are on file systems of their own."""
+    stack = Stack(directory, [{}, {}], settings)
     for place, layer in enumerate(two_memories):
         stack.lower(place).rmdir()
         stack.lower(place).symlink_to(layer)
         write(layer, {f"{path}-{place}": node for path, node in MANY.items()})
+    return stack
+
+
+def test_files_of_two_file_systems_with_equal_numbers_are_two(tmp_path: Path, two_memories: list[Path]) -> None:
+    stack = over(two_memories, tmp_path / "stack", EVERYTHING)
     assert (two_memories[0] / "f3-0").stat().st_ino == (two_memories[1] / "f3-1").stat().st_ino
     with stack.opened() as kernel:
         numbers = {path: found.ino for path, found in kernel.tree().items()}
@@ -90,6 +99,66 @@ def test_files_of_two_file_systems_with_equal_numbers_are_two(tmp_path: Path, tw
         assert {path: found.ino for path, found in kernel.tree().items()} == numbers
     with stack.opened() as kernel:
         assert {path: found.ino for path, found in kernel.tree().items()} == numbers
+
+
+def test_numbers_of_32_bits_are_told_apart_and_stay_as_listed(tmp_path: Path, two_memories: list[Path]) -> None:
+    stack = over(two_memories, tmp_path / "stack", EVERYTHING._replace(ino32=True))
+    with stack.opened() as kernel:
+        listed = {os.fsdecode(named.name): named.number for named in kernel.union.names(ROOT, 2)}
+        assert len(set(listed.values())) == 40
+        assert max(listed.values()) < 1 << 32
+        assert {path: found.ino for path, found in kernel.tree().items()} == listed
+        for path in listed:
+            kernel.write(path, b"x")
+        kernel.forget_everything()
+        assert {path: found.ino for path, found in kernel.tree().items()} == listed
+        assert {os.fsdecode(named.name): named.number for named in kernel.union.names(ROOT, 2)} == listed
+    with stack.opened() as kernel:
+        assert {path: found.ino for path, found in kernel.tree().items()} == listed
+
+
+def test_numbers_of_32_bits_leave_no_trace_for_mounts_with_more(tmp_path: Path, two_memories: list[Path]) -> None:
+    stack = over(two_memories, tmp_path / "stack", EVERYTHING)
+    with stack.opened() as kernel:
+        numbers = {path: found.ino for path, found in kernel.tree().items()}
+    stack.settings = EVERYTHING._replace(ino32=True)
+    with stack.opened() as kernel:
+        for path in numbers:
+            kernel.write(path, b"x")
+    stack.settings = EVERYTHING
+    with stack.opened() as kernel:
+        assert {path: found.ino for path, found in kernel.tree().items()} == numbers
+
+
+def test_hard_links_of_a_lower_have_one_number_of_32_bits(tmp_path: Path, two_memories: list[Path]) -> None:
+    stack = over(two_memories, tmp_path / "stack", EVERYTHING._replace(ino32=True))
+    write(two_memories[1], {"x": File(b"x"), "y": HardLink("x"), "other": File(), "another": HardLink("other")})
+    with stack.opened() as kernel:
+        number = kernel.number("x")
+        kernel.write("other", b"o")
+        kernel.write("y", b"Y")
+        kernel.forget_everything()
+        assert kernel.number("y") == kernel.number("x") == number < 1 << 32
+    with stack.opened() as kernel:
+        assert kernel.number("y") == kernel.number("x") == number
+
+
+def test_memory_of_32_bit_numbers_goes_with_the_inodes() -> None:
+    table = InodeTable(ino32=True)
+    for device in (7, 8):
+        table.know_device(device)
+    kept = known(table, Identity(8, 4711))
+    forgotten = [known(table, Identity(8, inode)) for inode in range(5000, 10000)]
+    lasting = table.lasting_number(kept.number)
+    assert lasting == (1 << 56) + 4711
+    assert all(table.lasting_number(node.number) != node.number for node in forgotten)
+    for node in forgotten:
+        table.remove(node)
+    assert table.needs_tidying
+    table.tidy()
+    assert all(table.lasting_number(node.number) == node.number for node in forgotten)
+    assert table.lasting_number(kept.number) == lasting
+    assert table.find(Identity(8, 4711)) is kept
 
 
 @pytest.mark.parametrize("mark", [b"0", b"1", b"9223372036854775813", b"99999999999999999999", b"-5", b"x", b""])

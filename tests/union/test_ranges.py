@@ -120,7 +120,7 @@ def test_files_may_lose_their_names_while_a_range_is_copied(stack: Stack) -> Non
         assert not copying.waits()
         kernel.unlink("f")
         kernel.unlink("target")
-        kernel.union.files.close()
+        kernel.union.nodes.files.close()
         assert copying.finish() == len(CONTENT)
         assert kernel.read_number(target) == CONTENT
 

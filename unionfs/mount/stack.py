@@ -117,4 +117,5 @@ def settle(options: MountOptions, namespace: bytes | None) -> Settings:
         volatile=options.volatile,
         acl=options.acl,
         prefetch=options.prefetch,
+        ino32=options.ino32,
     )

@@ -144,7 +144,7 @@ class CopyUp:
                 if not content:
                     self._mark_metacopy(staged, shown)
                 self._copy_xattrs(node, staged, owned)
-                origin = Origin(node.number, key, node.lower_links)
+                origin = Origin(self._nodes.table.lasting_number(node.number), key, node.lower_links)
                 self._upper.marking.set(self._upper.work, staged, private_xattrs.ORIGIN, origin.text())
                 set_times(self._upper.work, staged, shown.atime_ns, shown.mtime_ns)
                 if fd is not None:

@@ -41,11 +41,11 @@ class Seen(NamedTuple):
 class Nodes:
     """The inodes of one mount."""
 
-    def __init__(self, upper: Upper | None, lowers: Lowers, files: OpenFiles) -> None:
+    def __init__(self, upper: Upper | None, lowers: Lowers, files: OpenFiles, *, ino32: bool = False) -> None:
         self.upper = upper
         self.lowers = lowers
         self.files = files
-        self.table = InodeTable()
+        self.table = InodeTable(ino32=ino32)
         self._ids = mapped_ids()
         self.root = self._make_root()
 
@@ -237,7 +237,7 @@ class Nodes:
         if self.upper is None or not self.upper.links:
             return None
         number = self.table.natural_number(attributes.dev, attributes.ino)
-        return Origin(number, self.upper.links.key(*place), attributes.nlink)
+        return Origin(self.table.lasting_number(number), self.upper.links.key(*place), attributes.nlink)
 
     def _load_linked(self, parent: DirectoryInode, name: bytes, origin: Origin, found: Attributes) -> Inode:
         """Give the inode of a file that the index holds: it is reached there, whichever name led to it."""

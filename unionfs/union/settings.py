@@ -9,7 +9,7 @@ class Settings(NamedTuple):
     ``redirect``: directories of the layers beneath can be renamed. ``follow_redirects``: redirects are read.
     ``metacopy``: a change of metadata leaves the content beneath. ``volatile``: nothing is synced. ``acl``: access
     lists are kept. ``prefetch``: where files are read in order, or a tree is walked, what comes next is read ahead.
-    ``open_files``: how many descriptors of regular files are kept open.
+    ``open_files``: how many descriptors of regular files are kept open. ``ino32``: inode numbers have 32 bits.
     """
 
     redirect: bool = False
@@ -19,3 +19,4 @@ class Settings(NamedTuple):
     acl: bool = True
     prefetch: bool = True
     open_files: int = 256
+    ino32: bool = False

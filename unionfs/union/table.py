@@ -3,7 +3,8 @@
 Owns how a number is made. It is the number on disk, where that is unique in the stack: inodes of the first file system
 keep theirs, those of another get its place in the high bits. A copied-up file keeps its lower's number, which the
 upper records. What can't be numbered so, or whose number is another's, gets a number mixed from what it is on disk, so
-that it has the same when the kernel asks again.
+that it has the same when the kernel asks again. Where numbers are to have 32 bits all of them go through
+``narrow_numbers``.
 """
 
 import gc
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 
 from unionfs.linux.memory import release_free_memory
 from unionfs.union.inode import AnyInode, DirectoryInode, Identity
+from unionfs.union.narrow_numbers import NarrowNumbers
 
 ROOT = 1
 _DEVICE_FACTOR = 1 << 56
@@ -26,13 +28,14 @@ _WORTH_TIDYING = 4096
 
 
 class InodeTable:
-    """Inodes by number, and by what they are on disk where the number doesn't tell."""
+    """Inodes by number, and by what they are on disk where the number doesn't tell; with *ino32* it has 32 bits."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ino32: bool = False) -> None:
         self._by_number: dict[int, AnyInode] = {}
         self._by_identity: dict[Identity, AnyInode] = {}
         self._devices: dict[int, int] = {}
         self._next_spare = _SPARE
+        self._narrow = NarrowNumbers() if ino32 else None
         self._forgotten = 0
 
     def know_device(self, device: int) -> None:
@@ -43,8 +46,18 @@ class InodeTable:
         """Give the number that the inode *inode* of *device* has by itself."""
         place = self._devices.get(device, _MAX_DEVICES)
         if place < _MAX_DEVICES and ROOT < inode < _DEVICE_FACTOR:
-            return place * _DEVICE_FACTOR + inode if place else inode
-        return self._mixed_number(device, inode)
+            number = place * _DEVICE_FACTOR + inode if place else inode
+        else:
+            number = self._mixed_number(device, inode)
+        # Asked for each entry of a listing, so without a further call.
+        return number if self._narrow is None else self._narrow.narrow(number)
+
+    def _fitting(self, number: int) -> int:
+        return number if self._narrow is None else self._narrow.narrow(number)
+
+    def lasting_number(self, number: int) -> int:
+        """Give what to record of *number*, which an inode shows, for mounts whose numbers may have more bits."""
+        return number if self._narrow is None else self._narrow.wide(number)
 
     def _mixed_number(self, device: int, inode: int) -> int:
         # A file system inside a layer, such as a subvolume, isn't one of the stack's.
@@ -53,19 +66,19 @@ class InodeTable:
 
     def free_number(self, identity: Identity, recorded: int | None = None) -> int:
         """Give a number for *identity* that no other inode has now: the *recorded* one, its own, or a further one."""
-        if recorded is not None and ROOT < recorded < _END and recorded not in self._by_number:
-            return recorded
+        if recorded is not None and ROOT < recorded < _END and self._fitting(recorded) not in self._by_number:
+            return self._fitting(recorded)
         number = self.natural_number(*identity)
         if number in self._by_number:
-            number = self._mixed_number(*identity)
+            number = self._fitting(self._mixed_number(*identity))
         return number if number not in self._by_number else self.spare_number()
 
     def spare_number(self) -> int:
         """Give a number that stands for no inode."""
-        while self._next_spare in self._by_number:
+        while (number := self._fitting(self._next_spare)) in self._by_number:
             self._next_spare += 1
         self._next_spare += 1
-        return self._next_spare - 1
+        return number
 
     def find(self, identity: Identity) -> AnyInode | None:
         """Give the known inode that is *identity* on disk, or that was copied up from it."""
@@ -112,6 +125,9 @@ class InodeTable:
         self._forgotten = 0
         self._by_number = dict(self._by_number)
         self._by_identity = dict(self._by_identity)
+        if self._narrow is not None:
+            # One that a listing told, and no inode has, is given again to the same file unless another took it.
+            self._narrow.drop_all_but(self._by_number)
         gc.collect()
         release_free_memory()
 

@@ -67,8 +67,8 @@ class Union:
 
     def __init__(self, upper: Upper | None, lowers: Sequence[Directory], settings: Settings) -> None:
         self.settings = settings
-        self.files = OpenFiles(settings.open_files)
-        self.nodes = Nodes(upper, Lowers(lowers, follow_redirects=settings.follow_redirects), self.files)
+        beneath = Lowers(lowers, follow_redirects=settings.follow_redirects)
+        self.nodes = Nodes(upper, beneath, OpenFiles(settings.open_files), ino32=settings.ino32)
         self._loading = Loading(self.nodes, prefetch=settings.prefetch)
         if upper is not None and upper.root.tree.in_memory:
             # Nothing there outlives the machine's running, synced or not.
@@ -380,7 +380,7 @@ class Union:
 
     def close(self) -> None:
         """Close every descriptor of the union's own."""
-        self.files.close()
+        self.nodes.files.close()
         for directory in self.layers:
             directory.tree.descriptors.close()
 
@@ -389,7 +389,7 @@ class Union:
         return {
             "inodes": len(self.nodes.table),
             "directories": self.nodes.table.directories,
-            "open files": len(self.files),
+            "open files": len(self.nodes.files),
             "regular files": sum(
                 isinstance(node, Inode) and node.type_bits == stat.S_IFREG for node in self.nodes.table
             ),

@@ -1,6 +1,7 @@
 """``unionfs-overlay`` as its callers start it: as a program, also by the name of what it stands for."""
 
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -140,3 +141,57 @@ def test_whiteouts_are_files_where_the_environment_says_so(place: Place) -> None
     (place.merged / "base").unlink()
     assert os.listdir(place.root / "upper") == [".wh.base"]
     assert place.names() == ["top"]
+
+
+def test_an_opaque_directory_has_a_marker_file_too(place: Place) -> None:
+    (place.root / "b/d").mkdir()
+    assert place.run("-o", WRITABLE, "merged").returncode == 0
+    (place.merged / "d").rmdir()
+    (place.merged / "d").mkdir()
+    assert os.listdir(place.root / "upper/d") == [".wh..wh..opq"]
+    assert os.listdir(place.merged / "d") == []
+
+
+@pytest.mark.parametrize(
+    ("number", "attribute"), [(1, "security.fuseoverlayfs.override_stat"), (2, "user.containers.override_stat")]
+)
+def test_owners_modes_and_devices_are_kept_in_an_attribute_where_asked_for(
+    place: Place, number: int, attribute: str
+) -> None:
+    assert place.run("-o", f"{WRITABLE},xattr_permissions={number}", "merged").returncode == 0
+    (place.merged / "f").touch()
+    os.chown(place.merged / "f", 10, 20)
+    (place.merged / "f").chmod(0o4750)
+    os.mknod(place.merged / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    shown = (place.merged / "f").stat()
+    assert (shown.st_uid, shown.st_gid, shown.st_mode) == (10, 20, stat.S_IFREG | 0o4750)
+    assert (place.merged / "null").stat().st_rdev == os.makedev(1, 3)
+    on_disk = place.root / "upper"
+    assert (on_disk / "f").stat().st_uid == 0
+    assert os.getxattr(on_disk / "f", attribute) == b"10:20:4750:file"
+    assert stat.S_ISREG((on_disk / "null").stat().st_mode)
+    assert os.getxattr(on_disk / "null", attribute).endswith(b":char-1-3")
+
+
+def test_ids_are_shown_as_mapped_and_kept_as_on_disk(place: Place) -> None:
+    os.chown(place.root / "a/top", 1, 1)
+    ids = "uidmapping=:0:1000:1:1:100000:65536,gidmapping=:0:1000:1:1:100000:65536"
+    assert place.run("-o", f"{WRITABLE},{ids}", "merged").returncode == 0
+    assert [(place.merged / name).stat().st_uid for name in ("base", "top")] == [1000, 100000]
+    os.chown(place.merged / "base", 100004, 1000)
+    found = (place.root / "upper/base").stat()
+    assert (found.st_uid, found.st_gid) == (5, 0)
+
+
+def test_everything_is_shown_as_owned_by_one(place: Place) -> None:
+    os.chown(place.root / "a/top", 5, 6)
+    assert place.run("-o", "lowerdir=a:b,squash_to_uid=7,squash_to_gid=8", "merged").returncode == 0
+    assert {((place.merged / name).stat().st_uid, (place.merged / name).stat().st_gid) for name in place.names()} == {
+        (7, 8)
+    }
+
+
+def test_numbers_of_32_bits_and_a_timeout_are_had_where_asked_for(place: Place) -> None:
+    assert place.run("-o", f"{WRITABLE},ino32_t,timeout=0", "merged").returncode == 0
+    assert all(entry.inode() < 1 << 32 for entry in os.scandir(place.merged))
+    assert place.names() == ["base", "top"]

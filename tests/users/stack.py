@@ -1,6 +1,5 @@
 """Layers in a directory, mounted by either command as a user would do it."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,14 +31,16 @@ class Stack:
         lowers = ":".join(map(str, self.lowers))
         return f"lowerdir={lowers},upperdir={self.upper},workdir={self.work}"
 
-    def mount(self, more: str = "") -> Path:
+    def mount(self, more: str = "", before: Sequence[str] = ()) -> Path:
         """Mount, waiting for what an earlier mount has still to write, and give the root."""
-        self.attempt(more).check_returncode()
+        self.attempt(more, before=before).check_returncode()
         return self.merged
 
-    def attempt(self, more: str = "", mountpoint: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """Try to mount."""
-        words = [*COMMANDS[self.command], "-o", self.options + more, str(mountpoint or self.merged)]
+    def attempt(
+        self, more: str = "", mountpoint: Path | None = None, before: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Try to mount, by the command that the words *before* start."""
+        words = [*before, *COMMANDS[self.command], "-o", self.options + more, str(mountpoint or self.merged)]
         return subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
 
     def unmount(self) -> None:
@@ -65,10 +66,6 @@ class Stack:
         """Give the daemon's resident memory in KiB."""
         lines = Path(f"/proc/{self.daemon()}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
-
-    def descriptors(self) -> int:
-        """Give how many descriptors the daemon has open."""
-        return len(os.listdir(f"/proc/{self.daemon()}/fd"))
 
     def close(self) -> None:
         """Unmount whatever is mounted."""

@@ -15,6 +15,7 @@ from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.directory import Directory
 from unionfs.layer.lower import open_lower
 from unionfs.layer.open_upper import OpenedUpper, UpperOptions, open_upper
+from unionfs.layer.ownership import OverrideForm
 from unionfs.mount.errors import MountError
 from unionfs.mount.options import MountOptions, RedirectDir
 from unionfs.union.union import Settings, Union
@@ -91,9 +92,18 @@ def _open_upper(options: MountOptions, descriptors: Descriptors) -> OpenedUpper 
         volatile=options.volatile,
         user_namespace=options.userxattr,
         prefix_whiteouts=options.prefix_whiteouts,
+        marker_files=options.as_fuse_overlayfs,
+        override=_override(options),
         take_over_volatile=options.as_fuse_overlayfs,
     )
     return open_upper(options.upper, options.work, descriptors, upper_options)
+
+
+def _override(options: MountOptions) -> OverrideForm:
+    """Give which owners are kept in an attribute; fuse-overlayfs keeps none unless it is asked to."""
+    if options.xattr_permissions:
+        return (OverrideForm.SECURITY, OverrideForm.USER)[options.xattr_permissions - 1]
+    return OverrideForm.NEVER if options.as_fuse_overlayfs else OverrideForm.AS_NEEDED
 
 
 def _refuse_upper_among(lowers: list[Directory], upper: Directory) -> None:

@@ -1,9 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench memory lint format clean
+.PHONY: help demo test soak conformance bench memory lint format clean
 
 VENV := .venv/bin
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+CONFORMANCE_ARGS ?=
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -19,6 +20,11 @@ soak: ## what takes long: every kill in every form, more of the random tests
 	@tools/setup.sh test
 	UNIONFS_SOAK=1 $(VENV)/pytest tests/crash tests/safety --timeout=7200 $(PYTEST_ARGS)
 	POSIX_VARIANTS=1 $(VENV)/pytest tests/posix -k 'writeback or passthrough' $(PYTEST_ARGS)
+
+conformance: ## run suites of others from checkouts: PJDFSTEST=DIR UNIONMOUNT=DIR (docs/testing.md)
+	@tools/setup.sh conformance
+	$(VENV)/python -m tools.conformance $(if $(PJDFSTEST),--pjdfstest '$(PJDFSTEST)') \
+		$(if $(UNIONMOUNT),--unionmount '$(UNIONMOUNT)') $(CONFORMANCE_ARGS)
 
 bench: ## compare with overlayfs and others (BENCH_ARGS='--only untar', FUSE_OVERLAYFS=PATH; docs/performance.md)
 	@tools/setup.sh bench

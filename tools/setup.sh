@@ -1,10 +1,10 @@
 #!/bin/sh
-# Sets up what 'make demo', 'make test' or 'make bench' needs: Debian packages, /dev/fuse, .venv with this package in it.
-# Usage: tools/setup.sh demo|test|bench. Does nothing, quickly, where everything is there already.
+# Sets up what 'make demo', 'make test', 'make conformance' or 'make bench' needs: Debian packages, /dev/fuse, .venv with
+# this package in it. Usage: tools/setup.sh demo|test|conformance|bench. Does nothing, quickly, where everything is there already.
 set -eu
 cd "$(dirname "$0")/.."
 
-purpose=${1:?usage: tools/setup.sh demo|test|bench}
+purpose=${1:?usage: tools/setup.sh demo|test|conformance|bench}
 python=${PYTHON:-/usr/bin/python3}
 
 # pyfuse3 is compiled against libfuse; the demo builds its image with buildah around busybox.
@@ -15,6 +15,9 @@ if [ "$purpose" = test ]; then
     packages="$packages attr acl libcap2-bin strace groff-base git e2fsprogs btrfs-progs util-linux procps bzip2 xz-utils zstd uidmap
         podman skopeo umoci runc crun docker-registry fuse-overlayfs mmdebstrap"
     extra='[dev]'
+elif [ "$purpose" = conformance ]; then
+    # What the suites run; pjdfstest names its files by openssl.
+    packages="$packages openssl util-linux"
 elif [ "$purpose" = bench ]; then
     # What the benchmark compares with, makes its layers with, and runs. unionfs-fuse's program is called unionfs too.
     packages="$packages fuse-overlayfs unionfs-fuse mmdebstrap git"

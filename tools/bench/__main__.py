@@ -10,7 +10,6 @@ from pathlib import Path
 
 from tools.bench import arguments
 from tools.bench.candidates import Candidate, all_candidates
-from tools.bench.enclosure import run_enclosed
 from tools.bench.figures import row
 from tools.bench.inputs import Inputs, inputs
 from tools.bench.measure import measure
@@ -19,6 +18,7 @@ from tools.bench.result import Result, Row, this_run, to_document
 from tools.bench.sizes import FULL, QUICK
 from tools.bench.workload import Workload
 from tools.bench.workloads import ALL
+from tools.enclosure import run_enclosed
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     try:
-        return run_enclosed(lambda room: _run(given, workloads, candidates, room))
+        return run_enclosed("bench", lambda room: _run(given, workloads, candidates, room))
     except OSError as error:
         _tell(f"no namespaces of its own: {error}")
         return 1

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tools.bench import system
+from tools import system
 from tools.bench.candidates import Candidate, Stack
 from tools.bench.commands import CLEAN_ENVIRONMENT, CommandError
 from tools.bench.inputs import Inputs

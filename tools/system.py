@@ -1,4 +1,4 @@
-"""The system calls that the benchmark needs and Python lacks: namespaces, mounts, a process's processor time."""
+"""The system calls that the tools need and Python lacks: namespaces, mounts, a process's processor time."""
 
 import ctypes
 import os
@@ -9,6 +9,7 @@ from unionfs.linux.libc import LIBC, check
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWPID = 0x20000000
+MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 PR_SET_PDEATHSIG = 1

@@ -14,22 +14,22 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from tools.bench import system
+from tools import system
 
 
-def run_enclosed(work: Callable[[Path], int]) -> int:
-    """Run *work* in an empty tmpfs of its own, and give its exit code.
+def run_enclosed(name: str, work: Callable[[Path], int]) -> int:
+    """Run *work*, whose *name* is that of the program, in an empty tmpfs of its own, and give its exit code.
 
     Raises:
         OSError: this process may not make namespaces.
     """
-    room = Path(tempfile.mkdtemp(prefix="unionfs-bench."))
+    room = Path(tempfile.mkdtemp(prefix=f"unionfs-{name}."))
     try:
         system.unshare(system.CLONE_NEWPID)
         sys.stdout.flush()
         child = os.fork()
         if child == 0:
-            os._exit(_inside(work, room))
+            os._exit(_inside(name, work, room))
         return _wait(child)
     finally:
         shutil.rmtree(room)
@@ -48,7 +48,7 @@ def _wait(child: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _inside(work: Callable[[Path], int], room: Path) -> int:
+def _inside(name: str, work: Callable[[Path], int], room: Path) -> int:
     """Give the exit code; no exception may leave, since the caller's cleaning up is the outer process's."""
     try:
         system.die_with_parent(signal.SIGKILL)
@@ -57,10 +57,10 @@ def _inside(work: Callable[[Path], int], room: Path) -> int:
         system.unshare(system.CLONE_NEWNS)
         system.mount("none", "/", "none", system.MS_REC | system.MS_PRIVATE)
         system.mount("proc", "/proc", "proc")
-        system.mount("unionfs-bench", str(room), "tmpfs", options="size=80%,mode=755")
+        system.mount(f"unionfs-{name}", str(room), "tmpfs", options="size=80%,mode=755")
         code = work(room)
     except KeyboardInterrupt:
-        print("bench: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted", file=sys.stderr)
         code = 130
     except BaseException:  # noqa: BLE001 - this process's last frame: what comes here is shown, then it ends
         traceback.print_exc()

@@ -13,6 +13,7 @@ from tests.stacks import Directory, File, HardLink, Layer, Node, write
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.lower import open_lower
 from unionfs.layer.open_upper import UpperOptions, open_upper
+from unionfs.layer.ownership import OverrideForm
 from unionfs.union.union import Settings, Union
 
 
@@ -57,7 +58,9 @@ PREFIX = Form("prefix", UpperOptions(prefix_whiteouts=True))
 ATTRIBUTE = Form("attribute", UpperOptions(prefix_whiteouts=True), long_names=True)
 USER = Form("user", UpperOptions(user_namespace=True))
 ORDINARY = Form("ordinary", UpperOptions(), uid=65534)
-FORMS = {form.name: form for form in (DEVICE, PREFIX, ATTRIBUTE, USER, ORDINARY)}
+MARKERS = Form("markers", UpperOptions(marker_files=True))
+RECORDED = Form("recorded", UpperOptions(prefix_whiteouts=True, marker_files=True, override=OverrideForm.USER))
+FORMS = {form.name: form for form in (DEVICE, PREFIX, ATTRIBUTE, USER, ORDINARY, MARKERS, RECORDED)}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from tests.faults import failing
 from tests.posix.table import errno_of
 from tests.stacks import File, Layer
 from tests.unions import Kernel, Stack
+from unionfs.layer.abilities import WhiteoutForm
 from unionfs.layer.open_upper import UpperOptions
 from unionfs.union.union import Settings
 
@@ -121,6 +122,15 @@ def test_without_the_option_there_is_no_such_file(tmp_path: Path) -> None:
     stack = Stack(tmp_path / "stack", (LOWER,), Settings(volatile=True))
     with stack.opened() as kernel:
         move_onto(kernel)
+    assert opaque(stack.upper / "d") == (True, False)
+
+
+def test_where_no_such_name_is_taken_the_attribute_is_enough(tmp_path: Path) -> None:
+    form = WhiteoutForm.ATTRIBUTE
+    stack = Stack(tmp_path / "stack", (LOWER,), Settings(volatile=True), FORMS["device"], whiteouts=form)
+    with stack.opened() as kernel:
+        move_onto(kernel)
+        assert kernel.names("d") == []
     assert opaque(stack.upper / "d") == (True, False)
 
 

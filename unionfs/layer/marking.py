@@ -6,7 +6,7 @@ Owns in which form its file system keeps them; ``marks`` owns how they are read.
 import errno
 
 from unionfs.layer import private_xattrs
-from unionfs.layer.abilities import Abilities
+from unionfs.layer.abilities import Abilities, WhiteoutForm
 from unionfs.layer.directory import Directory
 from unionfs.layer.metadata import keep_times
 from unionfs.layer.whiteout import OPAQUE_MARKER
@@ -17,12 +17,14 @@ from unionfs.linux import xattrs
 class Marking:
     """Marks the entries of one upper.
 
-    ``marker_files``: an opaque directory gets the marker file beside its attribute.
+    ``marker_files``: an opaque directory gets the marker file beside its attribute, but on a file system that takes no
+    ``.wh.`` name, as another mount of this program.
     """
 
     def __init__(self, abilities: Abilities, *, marker_files: bool) -> None:
         self._namespace = abilities.namespace
-        self._marker_files = marker_files or self._namespace is None
+        named = abilities.whiteouts is not WhiteoutForm.ATTRIBUTE
+        self._marker_files = (marker_files and named) or self._namespace is None
 
     def make_opaque(self, directory: Directory) -> None:
         """Let nothing beneath *directory* show through; it keeps its times."""

@@ -18,6 +18,9 @@ MOUNT_ATTR_NOSYMFOLLOW = 0x200000
 MNT_FORCE = 1
 MNT_DETACH = 2
 UMOUNT_NOFOLLOW = 8
+MS_REC = 0x4000
+MS_SLAVE = 0x80000
+CLONE_NEWNS = 0x20000
 
 
 class _MountAttributes(ctypes.Structure):
@@ -84,3 +87,30 @@ def umount2(path: bytes, flags: int = 0) -> None:
         OSError: EBUSY while in use (unless MNT_DETACH), EINVAL when nothing is mounted there, EPERM.
     """
     check(LIBC.umount2(path, flags), path)
+
+
+def unshare_mounts() -> None:
+    """Give the calling thread a mount namespace of its own, a copy of the one that it was in.
+
+    Raises:
+        OSError: EPERM without the right to.
+    """
+    check(LIBC.unshare(CLONE_NEWNS))
+
+
+def join_mounts(namespace_fd: int) -> None:
+    """Move the calling thread to a mount namespace.
+
+    Raises:
+        OSError: EPERM without the right to.
+    """
+    check(LIBC.setns(namespace_fd, CLONE_NEWNS))
+
+
+def make_slave(path: bytes) -> None:
+    """Let what is mounted and unmounted at *path* and beneath reach no other namespace; what is done there comes here.
+
+    Raises:
+        OSError: EINVAL where *path* is no mountpoint.
+    """
+    check(LIBC.mount(None, path, None, MS_REC | MS_SLAVE, None), path)

@@ -14,6 +14,7 @@ from unionfs.mount.errors import MountError
 from unionfs.mount.hardening import harden, raise_descriptor_limit
 from unionfs.mount.logs import start_logging
 from unionfs.mount.mountpoint import Mountpoint, open_mountpoint
+from unionfs.mount.namespace import leave_made_namespace
 from unionfs.mount.options import MountOptions
 from unionfs.mount.shutdown import Shutdown, signals_held_back
 from unionfs.mount.table import Mount
@@ -79,7 +80,9 @@ def _mount_and_serve(place: Mountpoint, options: MountOptions, stack: Stack, rea
     with signals_held_back():
         attachment = attach(place.path, place.fd, options)
         os.close(place.fd)
-        mounted = _Mounted(attachment.device_fd, table.mount_at(place.path, table.read_table()))
+        mount = table.mount_at(place.path, table.read_table())
+        reachable = not (attachment.by_itself and leave_made_namespace())
+        mounted = _Mounted(attachment.device_fd, mount, reachable=reachable)
         Shutdown(mounted.detach, stack.statistics).install()
     try:
         harden(mounted_by_itself=attachment.by_itself)
@@ -94,12 +97,19 @@ class _Mounted:
     Numbers of mounts and devices are used again, but not while the connection lives.
     """
 
-    def __init__(self, device_fd: int, mount: Mount | None) -> None:
+    def __init__(self, device_fd: int, mount: Mount | None, *, reachable: bool) -> None:
         self._connection = os.dup(device_fd)
         self._mount = mount
+        self._reachable = reachable
 
     def detach(self) -> None:
-        """Let the mount disappear, unless somebody has ended it; it is served until its last user is gone."""
+        """Let the mount disappear, unless somebody has ended it; it is served until its last user is gone.
+
+        Raises:
+            MountError: it is in a mount namespace that this process has left.
+        """
+        if not self._reachable:
+            raise MountError("it can be unmounted only in its own mount namespace; a second signal ends the daemon")
         if self._connected():
             self._unmount()
 
@@ -107,7 +117,7 @@ class _Mounted:
         """Close the connection, so that nobody waits for an answer any more, and then end the mount."""
         connected = self._connected()
         os.close(self._connection)
-        if connected:
+        if connected and self._reachable:
             self._unmount()
 
     def _connected(self) -> bool:

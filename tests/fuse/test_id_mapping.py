@@ -46,10 +46,10 @@ def test_an_id_that_no_range_shows_has_none_on_disk(shown: int) -> None:
     assert IdMapping.of(ROOTLESS).users.on_disk(shown) is None
 
 
-def test_of_two_ranges_that_hold_an_id_the_first_counts() -> None:
+def test_of_two_ranges_that_hold_an_id_the_last_counts() -> None:
     users = IdMapping.of([(0, 1000, 10), (5, 7000, 10), (20, 1005, 10)]).users
-    assert [users.owner(on_disk) for on_disk in (4, 5, 9, 10)] == [1004, 1005, 1009, 7005]
-    assert users.on_disk(1005) == 5
+    assert [users.owner(on_disk) for on_disk in (4, 5, 9, 10)] == [1004, 7000, 7004, 7005]
+    assert [users.on_disk(shown) for shown in (1004, 1005, 1009)] == [4, 20, 24]
 
 
 def test_users_and_groups_are_mapped_apart() -> None:

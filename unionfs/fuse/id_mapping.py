@@ -73,7 +73,9 @@ class IdMapping(NamedTuple):
         squash_to_uid: int | None = None,
         squash_to_gid: int | None = None,
     ) -> Self:
-        """Make a mapping of what fuse-overlayfs's options say; one squashed id goes before ``squash_to_root``.
+        """Make a mapping of what fuse-overlayfs's options say.
+
+        Of two ranges that hold an id the last counts, and one squashed id goes before ``squash_to_root``.
 
         Raises:
             ValueError: an id isn't one, or a range is empty or goes beyond the last id.
@@ -81,8 +83,8 @@ class IdMapping(NamedTuple):
         """
         root = 0 if squash_to_root else None
         return cls(
-            _map(tuple(uids), root if squash_to_uid is None else squash_to_uid, "uid"),
-            _map(tuple(gids), root if squash_to_gid is None else squash_to_gid, "gid"),
+            _map(tuple(uids)[::-1], root if squash_to_uid is None else squash_to_uid, "uid"),
+            _map(tuple(gids)[::-1], root if squash_to_gid is None else squash_to_gid, "gid"),
         )
 
     def owners(self, uid: int, gid: int) -> tuple[int, int]:

@@ -210,6 +210,20 @@ def test_what_cannot_be_set_is_refused_where_nothing_is_recorded(open_place: Pat
     assert stat.S_IMODE((open_place / "upper/mine").lstat().st_mode) == 0o6755
 
 
+def test_what_cannot_be_set_stays_where_that_is_ignored(open_place: Path) -> None:
+    with nobodys_upper(open_place, OverrideForm.IGNORED) as upper:
+        make(upper, "f", THEIRS)
+        make(upper, "d", Ownership(7, 8, 0o711, stat.S_IFDIR))
+        change(upper, "f", chown=True, uid=9)
+        change(upper, "f", chown=True, chmod=True, gid=9, permissions=0o604)
+        with pytest.raises(PermissionError):
+            make(upper, "null", NULL)
+        mine = Ownership(NOBODY, NOBODY, 0o604, stat.S_IFREG)
+        assert shown_by(upper.root, "f") == mine
+        assert shown_by(upper.root, "d") == mine._replace(permissions=0o711, type_bits=stat.S_IFDIR)
+    assert records(open_place / "upper/f") == {}
+
+
 def test_what_has_a_record_keeps_it_where_it_cannot_be_set(open_place: Path) -> None:
     with nobodys_upper(open_place, OverrideForm.USER) as upper:
         make(upper, "f", THEIRS)

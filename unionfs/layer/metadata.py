@@ -32,7 +32,8 @@ class Metadata:
     def __init__(self, abilities: Abilities, recording: Recording) -> None:
         self._abilities = abilities
         self._attribute = recording.attribute
-        self._never = recording.form is OverrideForm.NEVER
+        self._never = recording.form in (OverrideForm.NEVER, OverrideForm.IGNORED)
+        self._ignores = recording.form is OverrideForm.IGNORED
         self._always = recording.form.is_always
         self._uid = os.geteuid()
         self._gid = os.getegid()
@@ -108,21 +109,23 @@ class Metadata:
         if self.is_real(wanted):
             found = directory.status(name)
             if (found.st_uid, found.st_gid) != (wanted.uid, wanted.gid):
-                self._give_away(fd, name, wanted)
+                self._give_away(fd, name, wanted.uid, wanted.gid)
                 found = directory.status(name)
             if not stat.S_ISLNK(found.st_mode) and stat.S_IMODE(found.st_mode) != wanted.permissions:
                 set_permissions(directory, name, wanted.permissions)
             return
         self._override(directory, name, wanted)
 
-    def _give_away(self, directory_fd: int, name: bytes, wanted: Ownership) -> None:
+    def _give_away(self, directory_fd: int, name: bytes, uid: int, gid: int) -> None:
+        """Set owner and group, -1 for what stays. What can't be set is an error, unless the upper's form ignores it."""
         try:
-            os.chown(name, wanted.uid, wanted.gid, dir_fd=directory_fd, follow_symlinks=False)
+            os.chown(name, uid, gid, dir_fd=directory_fd, follow_symlinks=False)
         except OSError as error:
-            # The kernel says so of an owner who doesn't exist in this user namespace.
-            if not self._never or error.errno != errno.EINVAL:
+            # EINVAL is said of an owner who doesn't exist in this user namespace.
+            if not self._never or error.errno not in (errno.EPERM, errno.EINVAL):
                 raise
-            raise OSError(errno.EPERM, os.strerror(errno.EPERM), name) from None
+            if not self._ignores:
+                raise OSError(errno.EPERM, os.strerror(errno.EPERM), name) from None
 
     def _override(self, directory: Directory, name: bytes, wanted: Ownership) -> None:
         found = directory.status(name)
@@ -187,13 +190,12 @@ class Metadata:
             return not self._can_own(wanted) and self.is_recorded(directory, name)
         return not self.is_real(wanted)
 
-    @staticmethod
-    def change_entry(directory: Directory, name: bytes, *, uid: int | None, gid: int | None, mode: int | None) -> None:
+    def change_entry(
+        self, directory: Directory, name: bytes, *, uid: int | None, gid: int | None, mode: int | None
+    ) -> None:
         """Change the owner, the group and the permission bits of the entry itself, None for what stays."""
         if uid is not None or gid is not None:
-            # To the kernel -1 is what stays.
-            kept_uid, kept_gid = -1 if uid is None else uid, -1 if gid is None else gid
-            os.chown(name, kept_uid, kept_gid, dir_fd=directory.fd(), follow_symlinks=False)
+            self._give_away(directory.fd(), name, -1 if uid is None else uid, -1 if gid is None else gid)
         if mode is not None:
             set_permissions(directory, name, stat.S_IMODE(mode))
 

@@ -44,12 +44,14 @@ class OverrideForm(Enum):
     """Which owners, permissions and devices an upper keeps in ``override_stat``.
 
     ``AS_NEEDED``: those that the entry itself can't have. ``NEVER``: none, so that what can't be set is an error.
-    ``USER`` and ``SECURITY``: all, in ``user.containers.`` or ``security.fuseoverlayfs.`` (fuse-overlayfs's option
+    ``IGNORED``: none, and an owner that can't be set stays what it is (fuse-overlayfs where all owners are shown as
+    one). ``USER`` and ``SECURITY``: all, in ``user.containers.`` or ``security.fuseoverlayfs.`` (its option
     ``xattr_permissions``).
     """
 
     AS_NEEDED = "as needed"
     NEVER = "never"
+    IGNORED = "ignored"
     USER = "user"
     SECURITY = "security"
 

@@ -5,6 +5,7 @@ VENV := .venv/bin
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 CONFORMANCE_ARGS ?=
+SOAK_SECONDS ?= 600
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -16,10 +17,11 @@ demo: ## build an image, unpack and mount it, change it, throw the change away
 test: lint ## all checks: style, types and tests (PYTEST_ARGS chooses tests)
 	$(VENV)/pytest $(PYTEST_ARGS)
 
-soak: ## what takes long: every kill in every form, more of the random tests
+soak: ## what takes long: every kill in every form, more of the random tests, ten minutes (SOAK_SECONDS) of mixed load
 	@tools/setup.sh test
 	UNIONFS_SOAK=1 $(VENV)/pytest tests/crash tests/safety --timeout=7200 $(PYTEST_ARGS)
 	POSIX_VARIANTS=1 $(VENV)/pytest tests/posix -k 'writeback or passthrough' $(PYTEST_ARGS)
+	SOAK_SECONDS=$(SOAK_SECONDS) $(VENV)/pytest tests/soak $(PYTEST_ARGS)
 
 conformance: ## run suites of others from checkouts: PJDFSTEST=DIR UNIONMOUNT=DIR (docs/testing.md)
 	@tools/setup.sh conformance

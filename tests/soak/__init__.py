@@ -1,0 +1,1 @@
+"""What only shows after a while: long, mixed load on one mount."""

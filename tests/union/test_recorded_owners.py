@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.filesystems import scratch
+from tests.filesystems import TRANSPORTS, mounted, scratch
 from tests.posix.processes import NOBODY
-from tests.stacks import Device, Directory, Fifo, File, HardLink, Layer, Symlink
+from tests.stacks import EMPTY, Device, Directory, Fifo, File, HardLink, Layer, Symlink
 from tests.unions import EVERYTHING, Kernel, Stack
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.lower import open_lower
@@ -161,6 +161,16 @@ def test_so_they_do_for_who_may_neither_chown_nor_mknod(tmp_path: Path, session:
             found = shown_after(recorded, session)
         check_disk(recorded, NAMES[OverrideForm.USER], NOBODY)
     assert found == shown_after(plain, session)
+
+
+@pytest.mark.parametrize("form", NAMES, ids=lambda form: form.value)
+def test_so_they_do_on_another_mount_of_this_program(tmp_path: Path, form: OverrideForm) -> None:
+    options = UpperOptions(override=form, marker_files=True)
+    with mounted(TRANSPORTS[0], [{}], EMPTY) as outer:
+        for name, session in SESSIONS.items():
+            plain = Stack(tmp_path / name, (LOWER,), SETTINGS["plain"])
+            nested = Stack(outer.root / name, (LOWER,), SETTINGS["plain"], options)
+            assert shown_after(nested, session) == shown_after(plain, session), name
 
 
 @contextmanager

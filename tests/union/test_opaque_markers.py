@@ -12,7 +12,9 @@ from tests.posix.table import errno_of
 from tests.stacks import File, Layer
 from tests.unions import Kernel, Stack
 from unionfs.layer.abilities import WhiteoutForm
-from unionfs.layer.open_upper import UpperOptions
+from unionfs.layer.descriptors import Descriptors
+from unionfs.layer.open_upper import UpperOptions, open_upper
+from unionfs.union.flatten import flatten
 from unionfs.union.union import Settings
 
 MARKER = ".wh..wh..opq"
@@ -123,6 +125,19 @@ def test_without_the_option_there_is_no_such_file(tmp_path: Path) -> None:
     with stack.opened() as kernel:
         move_onto(kernel)
     assert opaque(stack.upper / "d") == (True, False)
+
+
+def test_flattening_leaves_the_attribute_alone(stack: Stack) -> None:
+    with stack.opened() as kernel:
+        recreate(kernel)
+        kernel.create("d/c")
+    descriptors = Descriptors(64)
+    opened = open_upper(os.fsencode(stack.upper), os.fsencode(stack.work), descriptors, UpperOptions())
+    flatten(opened.upper, [], lambda _: None)
+    opened.close()
+    assert opaque(stack.upper / "d") == (True, False)
+    with stack.opened() as kernel:
+        assert kernel.names("d") == ["c"]
 
 
 def test_where_no_such_name_is_taken_the_attribute_is_enough(tmp_path: Path) -> None:

@@ -224,6 +224,20 @@ def test_what_cannot_be_set_stays_where_that_is_ignored(open_place: Path) -> Non
     assert records(open_place / "upper/f") == {}
 
 
+def test_a_new_file_can_be_written_whatever_its_permissions_are(open_place: Path) -> None:
+    unwritable = Ownership(NOBODY, NOBODY, 0o444, stat.S_IFREG)
+    with nobodys_upper(open_place, OverrideForm.NEVER) as upper:
+        for hidden in (False, True):
+            name = b"hidden" if hidden else b"new"
+            if hidden:
+                upper.white_out(upper.root, name)
+            fd = upper.make(upper.root, name, New(unwritable), over_whiteout=hidden).fd
+            assert fd is not None
+            assert os.write(fd, b"content") == 7
+            os.close(fd)
+            assert shown_by(upper.root, name.decode()) == unwritable
+
+
 def test_what_has_a_record_keeps_it_where_it_cannot_be_set(open_place: Path) -> None:
     with nobodys_upper(open_place, OverrideForm.USER) as upper:
         make(upper, "f", THEIRS)

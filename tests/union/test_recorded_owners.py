@@ -163,6 +163,26 @@ def test_so_they_do_for_who_may_neither_chown_nor_mknod(tmp_path: Path, session:
     assert found == shown_after(plain, session)
 
 
+def test_where_none_are_recorded_an_ordinary_user_copies_their_own_up_and_no_others() -> None:
+    lower: Layer = {
+        ".": Directory(uid=NOBODY, gid=NOBODY),
+        "mine": File(b"mine", mode=0o444, uid=NOBODY, gid=NOBODY, xattrs={"user.k": b"v"}),
+        "theirs": File(b"theirs", mode=0o666),
+    }
+    with scratch() as place:
+        stack = Stack(place / "stack", (lower,), SETTINGS["plain"], UpperOptions(override=OverrideForm.NEVER))
+        for path in (stack.upper, stack.work):
+            os.chown(path, NOBODY, NOBODY)
+        with _as_nobody(), stack.opened() as kernel:
+            kernel.write("mine", b"MI")
+            assert (kernel.read("mine"), kernel.stat("mine").mode) == (b"MIne", 0o100444)
+            assert kernel.xattrs("mine") == {b"user.k": b"v"}
+            with pytest.raises(PermissionError):
+                kernel.write("theirs", b"x")
+        assert [path.name for path in stack.upper.iterdir()] == ["mine"]
+        assert stack.staged() == []
+
+
 @pytest.mark.parametrize("form", NAMES, ids=lambda form: form.value)
 def test_so_they_do_on_another_mount_of_this_program(tmp_path: Path, form: OverrideForm) -> None:
     options = UpperOptions(override=form, marker_files=True)

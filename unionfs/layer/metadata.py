@@ -63,6 +63,12 @@ class Metadata:
         needed = _OWN_DIRECTORY if stat.S_ISDIR(wanted.type_bits) else _OWN_FILE
         return wanted.permissions & needed == needed and not wanted.permissions & 0o6000
 
+    def until_whole(self, wanted: Ownership) -> Ownership:
+        """Give what a regular file is to show while it is filled, where *wanted* would keep the daemon from that."""
+        if self._never and not self._abilities.owners and stat.S_ISREG(wanted.type_bits):
+            return wanted._replace(permissions=wanted.permissions | _OWN_FILE)
+        return wanted
+
     def disk_mode(self, wanted: Ownership) -> int:
         """Give the permission bits that the entry itself gets."""
         if self.is_real(wanted):

@@ -67,11 +67,7 @@ class Move(NamedTuple):
 
 
 class Form(NamedTuple):
-    """How an upper is written, as far as it may be chosen.
-
-    ``recording``: where owners are kept. ``marker_files``: the marker of an opaque directory is written beside the
-    attribute, for those who know layers by their files alone.
-    """
+    """How an upper is written: where owners are kept, and whether opaque directories get the marker file too."""
 
     recording: Recording = Recording()
     marker_files: bool = False
@@ -109,8 +105,8 @@ class Upper:
         if not over_whiteout and not new.opaque and self._is_made_in_place(above or parent.status(), new):
             fd = self._make_entry(parent, name, new, new.ownership.permissions)
         else:
-            staged = self.stage(new, default_acl=parent.xattr(SELF, acl.DEFAULT))
-            with self.workdir.discarding(staged):
+            staged, fd = self._stage_open(new, parent.xattr(SELF, acl.DEFAULT))
+            with self.workdir.discarding(staged, fd):
                 self.place(staged, parent, name, directory=new.is_directory, over_whiteout=over_whiteout)
         with self._taken_back(parent, name, fd, whiteout=over_whiteout):
             status = parent.status(name) if fd is None else os.fstat(fd)
@@ -148,18 +144,25 @@ class Upper:
 
     def stage(self, new: New, *, default_acl: bytes | None = None) -> bytes:
         """Make an entry in the workdir as it is to appear, and give its name there."""
-        staged = self.workdir.staged_name()
-        opened = self._make_entry(self.work, staged, new, 0o700 if new.is_directory else 0o600)
-        if opened is not None:
-            os.close(opened)
-        with self.workdir.discarding(staged):
-            ownership = new.ownership
+        staged, fd = self._stage_open(new, default_acl)
+        if fd is not None:
+            os.close(fd)
+        return staged
+
+    def _stage_open(self, new: New, default_acl: bytes | None) -> tuple[bytes, int | None]:
+        """Stage *new*; a regular file comes open, since its owner's permissions may not let it be opened any more."""
+        staged, ownership = self.workdir.staged_name(), new.ownership
+        fd = self._make_entry(self.work, staged, new, 0o700 if new.is_directory else 0o600)
+        if fd is not None and ownership.type_bits != stat.S_IFREG:
+            os.close(fd)
+            fd = None
+        with self.workdir.discarding(staged, fd):
             if default_acl is not None and ownership.type_bits != stat.S_IFLNK:
                 ownership = self._inherit_acl(staged, new, default_acl)
             self.metadata.give(self.work, staged, ownership)
             if new.opaque:
                 self._set_staged_opaque(staged)
-        return staged
+        return staged, fd
 
     def _set_staged_opaque(self, staged: bytes) -> None:
         directory = self.work.child(staged)

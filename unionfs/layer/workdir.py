@@ -118,11 +118,13 @@ class Workdir:
             _log.warning("an entry stays in the workdir until the next mount: %s", error)
 
     @contextlib.contextmanager
-    def discarding(self, staged: bytes) -> Iterator[None]:
-        """Remove *staged* when what is done with it fails."""
+    def discarding(self, staged: bytes, fd: int | None = None) -> Iterator[None]:
+        """Remove *staged* when what is done with it fails, and close *fd*, if it is open."""
         try:
             yield
         except BaseException:
+            if fd is not None:
+                os.close(fd)
             self.discard(staged)
             raise
 

@@ -94,10 +94,10 @@ class CopyUp:
         self._note(parent, node.name, shown.mode, status.st_ino)
         self._note_record(node, marks)
 
-    def _copy_xattrs(self, node: AnyInode, staged: bytes, owned: Ownership) -> None:
+    def _copy_xattrs(self, node: AnyInode, staged: bytes, owned: Ownership, *, give: bool = False) -> None:
         if node.has_xattrs:
             self._upper.metadata.copy_xattrs(*node.place, self._upper.work, staged)
-        if (node.has_xattrs or owned.permissions & _SET_ID) and owned.type_bits != stat.S_IFLNK:
+        if (give or node.has_xattrs or owned.permissions & _SET_ID) and owned.type_bits != stat.S_IFLNK:
             # An access list that was copied over the permissions counts as a change; writing may take set-id bits.
             self._upper.metadata.give(self._upper.work, staged, owned)
 
@@ -134,7 +134,8 @@ class CopyUp:
             content = True
         key = self._link_key(node, found.st_nlink)
         target = os.readlink(node.place.name, dir_fd=node.place.directory.fd()) if stat.S_ISLNK(shown.mode) else b""
-        staged = self._upper.stage(New(owned, target))
+        filled = self._upper.metadata.until_whole(owned)
+        staged = self._upper.stage(New(filled, target))
         with _held_back(node), contextlib.ExitStack() as opened:
             with self._upper.workdir.discarding(staged):
                 fd = None
@@ -143,9 +144,9 @@ class CopyUp:
                     yield from self._copy(node, fd, shown, _length(shown, size))
                 if not content:
                     self._mark_metacopy(staged, shown)
-                self._copy_xattrs(node, staged, owned)
                 origin = Origin(self._nodes.table.lasting_number(node.number), key, node.lower_links)
                 self._upper.marking.set(self._upper.work, staged, private_xattrs.ORIGIN, origin.text())
+                self._copy_xattrs(node, staged, owned, give=filled is not owned)
                 set_times(self._upper.work, staged, shown.atime_ns, shown.mtime_ns)
                 if fd is not None:
                     _cut(fd, shown, size)

@@ -103,7 +103,10 @@ def _override(options: MountOptions) -> OverrideForm:
     """Give which owners are kept in an attribute; fuse-overlayfs keeps none unless it is asked to."""
     if options.xattr_permissions:
         return (OverrideForm.SECURITY, OverrideForm.USER)[options.xattr_permissions - 1]
-    return OverrideForm.NEVER if options.as_fuse_overlayfs else OverrideForm.AS_NEEDED
+    if not options.as_fuse_overlayfs:
+        return OverrideForm.AS_NEEDED
+    squashed = (options.ids.users.squashed_to, options.ids.groups.squashed_to)
+    return OverrideForm.NEVER if squashed == (None, None) else OverrideForm.IGNORED
 
 
 def _refuse_upper_among(lowers: list[Directory], upper: Directory) -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 import threading
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.fuse.kernel.asking import ROOT, attributes, lookup, write
 from tests.fuse.kernel.connection import PATIENCE, connected
 from tests.stacks import File
 from tests.unions import EVERYTHING, Stack
-from unionfs.fuse.kernel import abi
+from unionfs.fuse.kernel import abi, handlers
 from unionfs.fuse.kernel.abi import Opcode
 
 
@@ -62,3 +63,37 @@ def test_where_there_is_none_still_it_is_said(stack: Stack, monkeypatch: pytest.
         assert kernel.ask(Opcode.MKDIR, ROOT, MKDIR).error == number
         assert tried == [b"made", b"made"]
         assert write(kernel, lookup(kernel, b"f"), b"others go on") == 12
+
+
+def test_a_file_is_opened_once_those_removed_before_are_forgotten(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What passes through can't be put off: it is the kernel that writes then."""
+    order: list[str] = []
+    with stack.opened() as opened, connected(opened.union) as kernel:
+        number = lookup(kernel, b"f")
+        held = threading.Event()
+        forget, unlink = opened.union.forget, opened.union.unlink
+
+        def created(*_: object) -> bytes:
+            order.append("create")
+            return b""
+
+        def noted(name: str, call: object) -> object:
+            def wrapped(*args: object, **keywords: object) -> object:
+                assert held.wait(PATIENCE)
+                order.append(name)
+                return call(*args, **keywords)  # type: ignore[operator] # a method of the union
+
+            return wrapped
+
+        monkeypatch.setattr(opened.union, "forget", noted("forget", forget))
+        monkeypatch.setattr(opened.union, "unlink", noted("unlink", unlink))
+        monkeypatch.setitem(cast(dict[int, object], handlers.HANDLERS), Opcode.CREATE, created)
+        removing = kernel.send(Opcode.UNLINK, ROOT, b"f\0")
+        making = kernel.send(Opcode.CREATE, ROOT, abi.CREATE_IN.pack(0, 0o644, 0, 0) + b"g\0")
+        kernel.send(Opcode.FORGET, number, abi.FORGET_IN.pack(1))
+        held.set()
+        assert kernel.receive(removing).error == 0
+        assert kernel.receive(making).error == 0
+    assert order == ["unlink", "forget", "create"]

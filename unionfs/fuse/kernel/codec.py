@@ -35,6 +35,8 @@ class Request(NamedTuple):
     gid: int
     pid: int
     body: memoryview
+    was_put_off: bool = False
+    """Whether it was tried before, and is tried for the last time."""
 
 
 def request(message: memoryview) -> Request:

@@ -29,6 +29,12 @@ from unionfs.union import Union
 from unionfs.union.step import Aside, Gate, Last, Operation, Step
 
 _log = logging.getLogger(__name__)
+# The body of a request that is at work in steps is kept up to this size, to do it once more where it finds no room.
+_KEPT_BODY = 4096
+# Content that passes through finds the room that there is, so before a file is opened for it what was removed is
+# forgotten; up to eight requests come before that otherwise.
+_REMOVING = frozenset((Opcode.UNLINK, Opcode.RENAME, Opcode.RENAME2))
+_OPENING = frozenset((Opcode.OPEN, Opcode.CREATE, Opcode.TMPFILE))
 
 
 class Session:
@@ -56,6 +62,8 @@ class Session:
         # The request that was read last, while its body is still where it was read to.
         self._fresh: Request | None = None
         self._without_room: list[Request] = []
+        # Whether a file may have been removed since all was read that the kernel has to say.
+        self._may_be_forgotten = False
 
     def run(self) -> None:
         """Answer until the connection ends.
@@ -116,6 +124,12 @@ class Session:
         self._fresh = None
 
     def _start(self, request: Request) -> None:
+        if request.opcode in _REMOVING:
+            self._may_be_forgotten = True
+        elif self._may_be_forgotten and request.opcode in _OPENING:
+            self._may_be_forgotten = False
+            self._put_off(request)
+            return
         handler = HANDLERS.get(request.opcode, Answers.unknown)
         try:
             answer = handler(self._answers, request)
@@ -139,6 +153,7 @@ class Session:
         except Exception as error:  # noqa: BLE001 - whatever it is, the mount goes on
             self._fail_or_put_off(request, error)
         else:
+            request = self._outlasting(request)
             if isinstance(step, Gate):
                 step.wait(functools.partial(self._advance, operation, request, lambda: next(operation)))
             elif isinstance(step, Last):
@@ -196,12 +211,22 @@ class Session:
         self.device.answer(request.unique, body)
         self._giving_way.end()
 
+    def _outlasting(self, request: Request) -> Request:
+        """Give *request* as it is when others are read meanwhile: the body of a large one, content, is gone then."""
+        if request is not self._fresh:
+            return request
+        body = bytes(request.body) if len(request.body) <= _KEPT_BODY else b""
+        return request._replace(body=memoryview(body), was_put_off=len(request.body) > _KEPT_BODY)
+
     def _fail_or_put_off(self, request: Request, error: Exception) -> None:
         """Fail, or do *request* once more when all is read that the kernel has to say: there may be room then."""
-        if request is self._fresh and policy.may_find_room(error):
-            self._without_room.append(request._replace(body=memoryview(bytes(request.body))))
+        if not request.was_put_off and policy.may_find_room(error):
+            self._put_off(request)
         else:
             self._fail(request, error)
+
+    def _put_off(self, request: Request) -> None:
+        self._without_room.append(request._replace(body=memoryview(bytes(request.body)), was_put_off=True))
 
     def _repeat(self) -> None:
         requests, self._without_room = self._without_room, []

@@ -97,3 +97,32 @@ def test_a_file_is_opened_once_those_removed_before_are_forgotten(
         assert kernel.receive(removing).error == 0
         assert kernel.receive(making).error == 0
     assert order == ["unlink", "forget", "create"]
+
+
+def test_who_was_put_off_comes_on_even_where_others_never_stop_asking(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+    with stack.opened() as opened, connected(opened.union) as kernel:
+        held, served = threading.Event(), 0
+        getattr_ = opened.union.getattr
+
+        def create(*_args: object, **_keywords: object) -> object:
+            assert held.wait(PATIENCE)
+            tried.append(served)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        def counted(number: int) -> object:
+            nonlocal served
+            served += 1
+            return getattr_(number)
+
+        monkeypatch.setattr(opened.union, "create", create)
+        monkeypatch.setattr(opened.union, "getattr", counted)
+        making = kernel.send(Opcode.MKDIR, ROOT, MKDIR)
+        asked = [kernel.send(Opcode.GETATTR, ROOT, bytes(16)) for _ in range(100)]
+        held.set()
+        assert kernel.receive(making).error == errno.ENOSPC
+        for unique in asked:
+            assert kernel.receive(unique).error == 0
+    assert tried == [0, 32]

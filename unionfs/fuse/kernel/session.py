@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 _KEPT_BODY = 4096
 # Content that passes through finds the room that there is, so before a file is opened for it what was removed is
 # forgotten; up to eight requests come before that otherwise.
+# However many ask, who was put off comes after so many others: the kernel has told by then what it forgets.
+_MOST_MEANWHILE = 32
 _REMOVING = frozenset((Opcode.UNLINK, Opcode.RENAME, Opcode.RENAME2))
 _OPENING = frozenset((Opcode.OPEN, Opcode.CREATE, Opcode.TMPFILE))
 
@@ -62,6 +64,7 @@ class Session:
         # The request that was read last, while its body is still where it was read to.
         self._fresh: Request | None = None
         self._without_room: list[Request] = []
+        self._served_meanwhile = 0
         # Whether a file may have been removed since all was read that the kernel has to say.
         self._may_be_forgotten = False
 
@@ -73,7 +76,8 @@ class Session:
         """
         try:
             while self.device.connected:
-                message = self.device.receive()
+                waited_long = self._served_meanwhile >= _MOST_MEANWHILE
+                message = None if waited_long else self.device.receive()
                 if message:
                     self._serve(message)
                 elif self._without_room:
@@ -119,6 +123,8 @@ class Session:
             _log.error("a message of the kernel is passed over: %s", error)
             return
         self._placement.note(request.pid)
+        if self._without_room:
+            self._served_meanwhile += 1
         self._fresh = request
         self._start(request)
         self._fresh = None
@@ -230,6 +236,7 @@ class Session:
 
     def _repeat(self) -> None:
         requests, self._without_room = self._without_room, []
+        self._served_meanwhile = 0
         for request in requests:
             self._start(request)
 

@@ -186,6 +186,7 @@ class Client:
 
     def end(self) -> None:
         """End what runs for this client, come what may; its mounts end with the holder."""
+        self.start("podman", "rm", "--all", "--force", "--time", "0")
         waiting = self._outside(self.runtime / "engine/pause.pid")
         if waiting.exists():
             os.kill(int(waiting.read_text()), signal.SIGKILL)

@@ -8,6 +8,7 @@ import errno
 import logging
 import os
 import stat
+from collections.abc import Collection
 
 from unionfs.layer import private_xattrs
 from unionfs.layer.abilities import Abilities
@@ -35,8 +36,21 @@ class Metadata:
         self._never = recording.form in (OverrideForm.NEVER, OverrideForm.IGNORED)
         self._ignores = recording.form is OverrideForm.IGNORED
         self._always = recording.form.is_always
+        self._encodes = recording.form is OverrideForm.USER and recording.attribute == private_xattrs.OVERRIDE_STAT
         self._uid = os.geteuid()
         self._gid = os.getegid()
+
+    @staticmethod
+    def drop_capability(directory: Directory, name: bytes) -> None:
+        """Take the file's capabilities away, as the kernel does where they are what a change goes through."""
+        for attribute in (_CAPABILITY, private_xattrs.encoded(_CAPABILITY)):
+            if attribute is not None and directory.xattr(name, attribute) is not None:
+                xattrs.remove(directory.path(name), attribute)
+
+    def name_to_set(self, attribute: bytes, present: Collection[bytes]) -> bytes:
+        """Give the name under which *attribute* of an entry is set that has those *present*."""
+        encoded = private_xattrs.encoded(attribute)
+        return encoded if encoded is not None and (self._encodes or encoded in present) else attribute
 
     @property
     def may_record(self) -> bool:
@@ -180,8 +194,8 @@ class Metadata:
             wanted = wanted._replace(permissions=without_set_id(wanted.permissions))
         if self._is_kept_in_record(directory, name, wanted):
             self._override(directory, name, wanted)
-            if chown and not shown.is_directory and directory.xattr(name, _CAPABILITY) is not None:
-                xattrs.remove(directory.path(name), _CAPABILITY)
+            if chown and not shown.is_directory:
+                self.drop_capability(directory, name)
         elif self.is_recorded(directory, name):
             self._become_real(directory, name, shown, wanted)
         else:
@@ -234,7 +248,7 @@ class Metadata:
                 continue
             path = path or target.path(name)
             try:
-                xattrs.set_(path, attribute, value)
+                xattrs.set_(path, self.name_to_set(attribute, ()), value)
             except OSError as error:
                 if not _may_be_left_out(attribute, error):
                     raise

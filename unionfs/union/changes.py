@@ -9,7 +9,7 @@ from typing import NamedTuple
 from unionfs.layer import acl
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.metadata import set_times
-from unionfs.layer.private_xattrs import escape, unescape
+from unionfs.layer.private_xattrs import SECURITY, encoded, escape, unescape
 from unionfs.layer.upper import Upper
 from unionfs.linux import xattrs
 from unionfs.union.content import Content
@@ -58,6 +58,8 @@ class Changes:
             if not isinstance(node, Inode):
                 raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
             yield from self._content.truncate(node, change.size, keep_set_id=keep_set_id)
+            if node.has_xattrs and self._upper is not None:
+                self._upper.metadata.drop_capability(*node.place)
         yield from self._writable(node)
         if change.mode is not None or change.uid is not None or change.gid is not None:
             self._change_ownership(node, change)
@@ -114,7 +116,7 @@ class Changes:
         """
         value, on_disk = None, self._name_on_disk(name)
         if node.has_xattrs and not _is_removed(node):
-            value = node.place.directory.xattr(node.place.name, on_disk)
+            value = _read_xattr(node, on_disk)
         if value is None:
             raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
         if name == acl.ACCESS and node.ownership is not None:
@@ -126,7 +128,9 @@ class Changes:
         """Give the names that the mount shows; *may_see_trusted* is asked when there are ``trusted.*`` ones."""
         if not node.has_xattrs or _is_removed(node):
             return []
-        shown = [name for name in map(unescape, node.place.directory.xattr_names(node.place.name)) if name is not None]
+        on_disk = node.place.directory.xattr_names(node.place.name)
+        # One may be there by itself and encoded.
+        shown = list(dict.fromkeys(name for name in map(unescape, on_disk) if name is not None))
         if not self._acl:
             shown = [name for name in shown if name not in _ACLS]
         if any(name.startswith(b"trusted.") for name in shown) and not may_see_trusted():
@@ -145,7 +149,7 @@ class Changes:
         self._check_flags(node, on_disk, flags)
         upper = yield from self._writable(node)
         node.has_xattrs = True
-        xattrs.set_(node.place.directory.path(node.place.name), on_disk, value, flags)
+        _set_xattr(upper, node, on_disk, value, flags)
         if name == acl.ACCESS and (node.ownership is not None or upper.metadata.may_record):
             self._follow_acl(node, value)
         if name == acl.ACCESS and not keep_setgid:
@@ -157,7 +161,7 @@ class Changes:
         """Check before copying up, so that a failure changes nothing."""
         if not flags:
             return
-        exists = node.place.directory.xattr(node.place.name, on_disk) is not None
+        exists = _read_xattr(node, on_disk) is not None
         if flags & xattrs.CREATE and exists:
             raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
         if flags & xattrs.REPLACE and not exists:
@@ -185,7 +189,13 @@ class Changes:
                     return
                 raise
         yield from self._writable(node)
-        xattrs.remove(node.place.directory.path(node.place.name), self._name_on_disk(name))
+        on_disk = self._name_on_disk(name)
+        path, encoded_name = node.place.directory.path(node.place.name), encoded(on_disk)
+        if encoded_name is None or node.place.directory.xattr(node.place.name, encoded_name) is None:
+            xattrs.remove(path, on_disk)
+            return
+        xattrs.discard(path, on_disk)
+        xattrs.remove(path, encoded_name)
 
     def _name_on_disk(self, name: bytes) -> bytes:
         if name in _ACLS and not self._acl:
@@ -194,6 +204,22 @@ class Changes:
         if len(on_disk) > _XATTR_NAME_MAX:
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
         return on_disk
+
+
+def _read_xattr(node: AnyInode, on_disk: bytes) -> bytes | None:
+    """Give the attribute that is kept encoded, or by itself."""
+    directory, name = node.place
+    encoded_name = encoded(on_disk)
+    value = None if encoded_name is None else directory.xattr(name, encoded_name)
+    return directory.xattr(name, on_disk) if value is None else value
+
+
+def _set_xattr(upper: Upper, node: AnyInode, on_disk: bytes, value: bytes, flags: int) -> None:
+    directory, name = node.place
+    present = directory.xattr_names(name) if on_disk.startswith(SECURITY) else ()
+    kept = upper.metadata.name_to_set(on_disk, present)
+    # That there is one, or none, was checked; it may be there in the other way.
+    xattrs.set_(directory.path(name), kept, value, flags if kept == on_disk else 0)
 
 
 def _is_removed(node: AnyInode) -> bool:

@@ -43,8 +43,8 @@ class Metadata:
     @staticmethod
     def drop_capability(directory: Directory, name: bytes) -> None:
         """Take the file's capabilities away, as the kernel does where they are what a change goes through."""
-        for attribute in (_CAPABILITY, private_xattrs.encoded(_CAPABILITY)):
-            if attribute is not None and directory.xattr(name, attribute) is not None:
+        for attribute in (_CAPABILITY, private_xattrs.ENCODED_CAPABILITY):
+            if directory.xattr(name, attribute) is not None:
                 xattrs.remove(directory.path(name), attribute)
 
     def name_to_set(self, attribute: bytes, present: Collection[bytes]) -> bytes:

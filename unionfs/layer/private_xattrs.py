@@ -2,9 +2,9 @@
 
 Owns the names. overlayfs keeps its marks under ``trusted.overlay.`` (``user.overlay.`` where ``userxattr``
 is asked for), fuse-overlayfs under ``user.fuseoverlayfs.`` and ``security.fuseoverlayfs.``, containers' storage keeps
-owners in ``user.containers.override_stat``, and fuse-overlayfs, beside that, ``security.*`` attributes, which nobody may
-set without privilege, under ``user.containers.override_security.``. None of these names is shown by a mount. A program
-inside the mount that uses such a name gets it escaped, as overlayfs does it: ``trusted.overlay.x`` is kept as
+owners in ``user.containers.override_stat``, and fuse-overlayfs, beside that, ``security.*`` attributes, which nobody
+may set without privilege, under ``user.containers.override_security.``. None of these names is shown by a mount. A
+program inside the mount that uses such a name gets it escaped, as overlayfs does it: ``trusted.overlay.x`` is kept as
 ``trusted.overlay.overlay.x``.
 """
 
@@ -26,6 +26,7 @@ OVERRIDES = (SECURITY_OVERRIDE_STAT, OVERRIDE_STAT, FUSE_OVERRIDE_STAT)
 SECURITY = b"security."
 _ENCODED = _CONTAINERS + b"override_"
 _ENCODED_SECURITY = _ENCODED + SECURITY
+ENCODED_CAPABILITY = _ENCODED_SECURITY + b"capability"
 
 OPAQUE = b"opaque"
 WHITEOUT = b"whiteout"

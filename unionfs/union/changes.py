@@ -9,7 +9,7 @@ from typing import NamedTuple
 from unionfs.layer import acl
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.metadata import set_times
-from unionfs.layer.private_xattrs import SECURITY, encoded, escape, unescape
+from unionfs.layer.private_xattrs import ENCODED_CAPABILITY, SECURITY, encoded, escape, unescape
 from unionfs.layer.upper import Upper
 from unionfs.linux import xattrs
 from unionfs.union.content import Content
@@ -20,6 +20,7 @@ from unionfs.union.step import Operation
 
 _XATTR_NAME_MAX = 255
 _ACLS = (acl.ACCESS, acl.DEFAULT)
+_CAPABILITY = b"security.capability"
 
 
 class Change(NamedTuple):
@@ -57,9 +58,11 @@ class Changes:
         if change.size is not None:
             if not isinstance(node, Inode):
                 raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+            has_capability = node.has_xattrs and _read_xattr(node, _CAPABILITY) is not None
             yield from self._content.truncate(node, change.size, keep_set_id=keep_set_id)
-            if node.has_xattrs and self._upper is not None:
-                self._upper.metadata.drop_capability(*node.place)
+            if has_capability:
+                # One that isn't encoded the file system has taken away.
+                xattrs.discard(node.place.directory.path(node.place.name), ENCODED_CAPABILITY)
         yield from self._writable(node)
         if change.mode is not None or change.uid is not None or change.gid is not None:
             self._change_ownership(node, change)

@@ -123,7 +123,7 @@ def copy(client: Client) -> Result:
     client.is_mine(client.podman("exec", name, "/bin/grep", " / ", "/proc/mounts"))
     client.podman("cp", f"{tree}/tree", f"{name}:/copied")
     client.podman("cp", f"{tree}/tree/file", f"{name}:/dir/x")
-    client.podman("kill", name)
+    client.podman("stop", "--time", "0", name)  # which returns when the container is unmounted, as kill does not
     client.podman("cp", f"{tree}/tree/.", f"{name}:/dir/sub")
     client.podman("cp", f"{name}:/dir", str(tree / "out"))
     return {

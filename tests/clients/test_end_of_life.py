@@ -79,8 +79,7 @@ def test_what_was_synced_is_there_when_a_container_starts_again_after_its_daemon
     script = "for file in /made /dir/x /dir/locked/in; do echo synced | dd of=$file conv=fsync 2>/dev/null; done"
     alone.podman("exec", name, "/bin/sh", "-c", f"{script}; rm /dir/top; mkdir /dir/empty; sync")
     kill_daemon(alone)
-    alone.podman("kill", name)
-    alone.podman("wait", name)
+    alone.podman("stop", "--time", "0", name)
     alone.podman("start", name)
     alone.is_mine(alone.podman("exec", name, "/bin/grep", " / ", "/proc/mounts"))
     look = "cat /made /dir/x /dir/locked/in; ls -d /dir/empty /dir/top 2>/dev/null; ls -ld /dir/locked | head -c 10"

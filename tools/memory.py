@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tools import system
+
 _PER_DIRECTORY = 1000
 _LAYERS = 2
 _FORGETTING = 6.0
@@ -50,9 +52,9 @@ def _measure(room: Path, files: int) -> None:
         start = _resident(daemon.pid)
         subprocess.run(["find", merged, "-ls"], stdout=subprocess.DEVNULL, check=True)
         full = _resident(daemon.pid)
-        Path("/proc/sys/vm/drop_caches").write_text("2")
+        system.forget_inodes()
         time.sleep(_FORGETTING)
-        Path("/proc/sys/vm/drop_caches").write_text("2")
+        system.forget_inodes()
         time.sleep(_FORGETTING)
         end = _resident(daemon.pid)
     finally:

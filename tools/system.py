@@ -1,8 +1,11 @@
-"""The system calls that the tools need and Python lacks: namespaces, mounts, a process's processor time."""
+"""The system calls that the tools need and Python lacks: namespaces, mounts; and what only /proc offers."""
 
 import ctypes
 import os
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from unionfs.linux.libc import LIBC, check
@@ -14,6 +17,7 @@ MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 PR_SET_PDEATHSIG = 1
 _CPUCLOCK_SCHED = 2
+_FORGOTTEN_EVERY = 0.1  # seconds
 
 
 def unshare(flags: int) -> None:
@@ -65,3 +69,26 @@ def drop_caches() -> None:
     """Write out what is dirty, and let the kernel forget all content, names and inodes that it can."""
     os.sync()
     Path("/proc/sys/vm/drop_caches").write_text("3")
+
+
+def forget_inodes() -> None:
+    """Let the kernel forget the names and inodes that nobody uses, and keep content."""
+    Path("/proc/sys/vm/drop_caches").write_text("2")
+
+
+@contextmanager
+def forgetting_inodes() -> Iterator[None]:
+    """Make the kernel forget names and inodes every 100 ms, until the block ends."""
+    ended = threading.Event()
+
+    def forget() -> None:
+        while not ended.wait(_FORGOTTEN_EVERY):
+            forget_inodes()
+
+    forgetting = threading.Thread(target=forget)
+    forgetting.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        forgetting.join()

@@ -35,7 +35,7 @@ def test_a_page_names_every_option_of_its_command(command: str) -> None:
 
 def test_the_page_of_mount_names_every_mount_option() -> None:
     page = text_of("mount")
-    names = {*options._FLAGS, *options._CHOICES, *options._ALREADY_SO, *options._REFUSED}
+    names = {*options.FLAGS, *options._CHOICES, *options._ALREADY_SO, *options._REFUSED}
     names |= {"lowerdir", "upperdir", "workdir", "lowerdir+", "fsname"}
     assert {name for name in names if not re.search(rf"[ ,]{re.escape(name)}(?!\w)", page)} == set()
 

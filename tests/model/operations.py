@@ -6,12 +6,12 @@ An operation names its paths, never inodes or descriptors, so that it can be don
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.posix.processes import NOBODY
+from tests.posix.processes import NOBODY, effectively_nobody
 from tests.posix.syscalls import (
     FALLOC_KEEP_SIZE,
     FALLOC_PUNCH_HOLE,
@@ -47,7 +47,7 @@ class Actor:
     def do(self, operation: Operation) -> object:
         """Carry the operation out and return its outcome."""
         try:
-            with _effective_user(nobody=operation.as_nobody):
+            with effectively_nobody() if operation.as_nobody else nullcontext():
                 return ALL_KINDS[operation.kind].run(self, operation)
         except OSError as error:
             if operation.kind == "rename" and error.errno == errno.ENOTEMPTY:
@@ -65,20 +65,6 @@ class Actor:
         if not self.handles:
             raise OSError(errno.EBADF, "nothing is open")
         return self.handles.get(operation.number % HANDLES) or next(iter(self.handles.values()))
-
-
-@contextmanager
-def _effective_user(*, nobody: bool) -> Iterator[None]:
-    if not nobody:
-        yield
-        return
-    os.setegid(NOBODY)
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
 
 
 def _content(operation: Operation) -> bytes:

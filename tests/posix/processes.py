@@ -85,3 +85,15 @@ def running(function: Callable[[], object]) -> Iterator[int]:
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+@contextmanager
+def effectively_nobody() -> Iterator[None]:
+    """Let this process, which is root's, do what NOBODY may, until the block ends."""
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)

@@ -21,6 +21,7 @@ from tests.soak import stress
 from tests.stacks import File, write
 from tests.system import load
 from tests.system.on_disk import mounted_over
+from tools.system import forget_inodes
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "10"))
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -45,7 +46,7 @@ class Level:
 
 def level(stack: Mounted) -> Level:
     """Have the kernel forget what nobody uses, and look at the daemon then."""
-    load.drop_caches()
+    forget_inodes()
     process = Path("/proc") / str(stack.daemon.pid)
     lines = (process / "status").read_text().splitlines()
     resident = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))

@@ -4,9 +4,8 @@ import os
 import signal
 import subprocess
 import tarfile
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.stacks import OPAQUE, WHITEOUT, Directory, File, HardLink, Layer, Symlink, write
@@ -196,26 +195,3 @@ def _finish(name: str, process: "subprocess.Popen[str]") -> None:
         error = subprocess.CalledProcessError(process.returncode, name)
         error.add_note(said)
         raise error
-
-
-@contextmanager
-def dropping_caches() -> Iterator[None]:
-    """Make the kernel forget names and inodes every 100 ms, until the block ends."""
-    ended = threading.Event()
-
-    def drop() -> None:
-        while not ended.wait(0.1):
-            drop_caches()
-
-    dropping = threading.Thread(target=drop)
-    dropping.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        dropping.join()
-
-
-def drop_caches() -> None:
-    """Make the kernel forget the names and inodes that nobody uses."""
-    Path("/proc/sys/vm/drop_caches").write_text("2", encoding="ascii")

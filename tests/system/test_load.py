@@ -13,8 +13,9 @@ from tests.oracles import changes_since, contradictions
 from tests.snapshots import Snapshot, differences, snapshot
 from tests.system import load
 from tests.system.on_disk import mounted_over
+from tools.system import forget_inodes, forgetting_inodes
 
-WHILE = {"undisturbed": nullcontext, "caches are dropped": load.dropping_caches}
+WHILE = {"undisturbed": nullcontext, "caches are dropped": forgetting_inodes}
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def test_a_load_leaves_what_it_leaves_in_a_plain_directory(
             prepared.run(stack.root)
             shown = snapshot(stack.root)
         assert contradictions(prepared.expected, shown, ignoring={"mtime_ns"}) == []
-        load.drop_caches()
+        forget_inodes()
         assert changes_since(shown, snapshot(stack.root)) == []
         stack.remount()
         assert changes_since(shown, snapshot(stack.root)) == []

@@ -8,10 +8,10 @@ from tests.filesystems import TRANSPORTS, FileSystem, mounted
 from tests.oracles import changes_since
 from tests.snapshots import snapshot
 from tests.stacks import EMPTY
-from tests.system.load import drop_caches, dropping_caches
 from tests.system.racing import race, random_layers
+from tools.system import forget_inodes, forgetting_inodes
 
-WHILE = {"undisturbed": nullcontext, "caches are dropped": dropping_caches}
+WHILE = {"undisturbed": nullcontext, "caches are dropped": forgetting_inodes}
 
 
 @pytest.mark.parametrize("disturbance", WHILE.values(), ids=WHILE.keys())
@@ -26,7 +26,7 @@ def test_after_a_race_every_view_is_the_same(
         with disturbance():
             race(stack.root, seed, seconds=2.0)
         shown = snapshot(stack.root)
-        drop_caches()
+        forget_inodes()
         assert changes_since(shown, snapshot(stack.root)) == []
         stack.remount()
         assert changes_since(shown, snapshot(stack.root)) == []

@@ -6,27 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.mounts import mounts_beneath
-
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts overlayfs and drops caches")
-
-
-@pytest.fixture
-def room(tmp_path: Path) -> Iterator[Path]:
-    """The directory that the benchmark takes for its temporary one, which it is to leave empty."""
-    room = tmp_path / "room"
-    room.mkdir()
-    yield room
-    assert list(room.iterdir()) == []
-    assert mounts_beneath(room) == []
 
 
 def start(room: Path, *arguments: str, environ: dict[str, str] | None = None) -> subprocess.Popen[str]:

@@ -3,12 +3,10 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.mounts import mounts_beneath
 from tools.conformance.outcome import Outcome, held_against
 from tools.conformance.pjdfstest import read_protocol
 
@@ -20,16 +18,6 @@ echo "ok 1"
 { echo content >file && mv file other && echo "ok 2"; } || echo "not ok 2"
 { [ "$kind" != "$FAILS_ON" ] && echo "ok 3"; } || echo "not ok 3 - on $kind"
 """
-
-
-@pytest.fixture
-def room(tmp_path: Path) -> Iterator[Path]:
-    """The directory that the runner takes for its temporary one, which it is to leave empty."""
-    room = tmp_path / "room"
-    room.mkdir()
-    yield room
-    assert list(room.iterdir()) == []
-    assert mounts_beneath(room) == []
 
 
 @pytest.fixture

@@ -7,13 +7,12 @@ given away, no device was made, and everything that can have the attribute does.
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.filesystems import TRANSPORTS, mounted, scratch
-from tests.posix.processes import NOBODY
+from tests.posix.processes import NOBODY, effectively_nobody
 from tests.stacks import EMPTY, Device, Directory, Fifo, File, HardLink, Layer, Symlink
 from tests.unions import EVERYTHING, Kernel, Stack
 from unionfs.layer.descriptors import Descriptors
@@ -157,7 +156,7 @@ def test_so_they_do_for_who_may_neither_chown_nor_mknod(tmp_path: Path, session:
         recorded = Stack(place / "recorded", (READABLE,), settings, UpperOptions(override=OverrideForm.USER))
         for path in (recorded.upper, recorded.work):
             os.chown(path, NOBODY, NOBODY)
-        with _as_nobody():
+        with effectively_nobody():
             found = shown_after(recorded, session)
         check_disk(recorded, NAMES[OverrideForm.USER], NOBODY)
     assert found == shown_after(plain, session)
@@ -173,7 +172,7 @@ def test_where_none_are_recorded_an_ordinary_user_copies_their_own_up_and_no_oth
         stack = Stack(place / "stack", (lower,), SETTINGS["plain"], UpperOptions(override=OverrideForm.NEVER))
         for path in (stack.upper, stack.work):
             os.chown(path, NOBODY, NOBODY)
-        with _as_nobody(), stack.opened() as kernel:
+        with effectively_nobody(), stack.opened() as kernel:
             kernel.write("mine", b"MI")
             assert (kernel.read("mine"), kernel.stat("mine").mode) == (b"MIne", 0o100444)
             assert kernel.xattrs("mine") == {b"user.k": b"v"}
@@ -191,17 +190,6 @@ def test_so_they_do_on_another_mount_of_this_program(tmp_path: Path, form: Overr
             plain = Stack(tmp_path / name, (LOWER,), SETTINGS["plain"])
             nested = Stack(outer.root / name, (LOWER,), SETTINGS["plain"], options)
             assert shown_after(nested, session) == shown_after(plain, session), name
-
-
-@contextmanager
-def _as_nobody() -> Iterator[None]:
-    os.setegid(NOBODY)
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
 
 
 @pytest.mark.parametrize("form", NAMES, ids=lambda form: form.value)

@@ -1,11 +1,13 @@
 """Layers in a directory, mounted by either command as a user would do it."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.mounts import is_mounted, unmount_or_detach
+from unionfs.linux.locks import flock_holder
 
 _BIN = Path(sys.executable).parent
 COMMANDS: Mapping[str, Sequence[str]] = {
@@ -55,12 +57,14 @@ class Stack:
 
     def daemon(self) -> int:
         """Give the process that serves the mount: the one that holds the upper's lock."""
-        inode = self.upper.stat().st_ino
-        for line in Path("/proc/locks").read_text().splitlines():
-            fields = line.split()
-            if fields[1] == "FLOCK" and fields[5].endswith(f":{inode}"):
-                return int(fields[4])
-        raise LookupError("nobody holds the upper")
+        fd = os.open(self.upper, os.O_RDONLY)
+        try:
+            holder = flock_holder(fd)
+        finally:
+            os.close(fd)
+        if holder is None:
+            raise LookupError("nobody holds the upper")
+        return holder
 
     def resident(self) -> int:
         """Give the daemon's resident memory in KiB."""

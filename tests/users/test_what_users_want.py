@@ -8,7 +8,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 from tests.mounts import mount, unmount_or_detach
 from tests.snapshots import snapshot
 from tests.users.stack import COMMANDS, Stack
+from tools.system import forgetting_inodes
 
 New = Callable[..., Stack]
 
@@ -35,22 +35,6 @@ def new(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[New]:
     yield make
     for stack in made:
         stack.close()
-
-
-@pytest.fixture
-def dropping_caches() -> Iterator[None]:
-    """Have the kernel forget what it can, ten times a second."""
-    done = threading.Event()
-
-    def drop() -> None:
-        while not done.wait(0.1):
-            Path("/proc/sys/vm/drop_caches").write_text("2")
-
-    thread = threading.Thread(target=drop)
-    thread.start()
-    yield
-    done.set()
-    thread.join()
 
 
 def shell(script: str, cwd: Path) -> str:
@@ -363,7 +347,6 @@ def test_memory_does_not_grow_with_the_work_that_was_done(new: New) -> None:
     assert sizes[-1] - sizes[1] < 4 << 10, sizes
 
 
-@pytest.mark.usefixtures("dropping_caches")
 def test_forgetting_caches_in_the_middle_of_work_changes_nothing(new: New, tmp_path: Path) -> None:
     stack = new(2)
     plain = tmp_path / "plain"
@@ -382,7 +365,8 @@ def test_forgetting_caches_in_the_middle_of_work_changes_nothing(new: New, tmp_p
             done
         done
     """
-    shell(work, stack.mount())
+    with forgetting_inodes():
+        shell(work, stack.mount())
     shell(work, plain)
     tell = r"find . -printf '%P %y %m %n %l\n' -type f -exec cat {} \; | grep -v '[^ ]* d ' | sort"
     assert shell(tell, stack.merged) == shell(tell, plain)

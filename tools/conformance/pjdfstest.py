@@ -6,17 +6,14 @@ is made to forget names and inodes all the time: a daemon that then forgets what
 
 import re
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tools.conformance.candidates import Candidate
 from tools.conformance.mount_table import Watch
 from tools.conformance.outcome import Outcome
+from tools.system import forgetting_inodes
 from unionfs.linux.mounts import umount2
 
-_DROPPED_EVERY = 0.1
 _PLAN = re.compile(r"^1\.\.(\d+)")
 _CHECK = re.compile(r"^(not )?ok (\d+)(.*)")
 
@@ -42,7 +39,7 @@ def run(checkout: Path, candidate: Candidate, room: Path) -> Outcome:
     options, merged = _layers(room)
     candidate.mount(options, merged)
     try:
-        with Watch(merged) as watch, _dropping_caches():
+        with Watch(merged) as watch, forgetting_inodes():
             passed, failed = _run_files(checkout.resolve() / "tests", merged / "lowdir")
     finally:
         umount2(bytes(merged))
@@ -55,23 +52,6 @@ def _layers(room: Path) -> tuple[str, Path]:
     for name in ("base/lowdir/deep", "top", "upper", "work", "merged"):
         (room / name).mkdir(parents=True)
     return f"lowerdir={room}/top:{room}/base,upperdir={room}/upper,workdir={room}/work", room / "merged"
-
-
-@contextmanager
-def _dropping_caches() -> Iterator[None]:
-    ended = threading.Event()
-
-    def drop() -> None:
-        while not ended.wait(_DROPPED_EVERY):
-            Path("/proc/sys/vm/drop_caches").write_text("2")
-
-    dropping = threading.Thread(target=drop)
-    dropping.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        dropping.join()
 
 
 def _run_files(tests: Path, directory: Path) -> tuple[int, list[str]]:

@@ -51,7 +51,7 @@ An option that isn't known is reported and ignored; one of overlayfs that would 
 examples:
   {TYPE_NAME} -o lowerdir=/layers/b:/layers/a,upperdir=/tmp/u,workdir=/tmp/w /mnt
   mount -t fuse.{TYPE_NAME} none /mnt -o lowerdir=/layers/b:/layers/a
-  podman --storage-opt mount_program=$(command -v {TYPE_NAME}) run ..."""
+  podman --storage-opt overlay.mount_program=$(command -v {TYPE_NAME}) run ..."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

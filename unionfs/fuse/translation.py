@@ -5,21 +5,22 @@ layers know only those on disk.
 """
 
 import errno
+import functools
 import os
 import struct
 from collections.abc import Callable
 
 from unionfs.fuse.id_mapping import IdMap, IdMapping
 from unionfs.layer import acl
+from unionfs.layer.private_xattrs import CAPABILITY
 from unionfs.union.union import Caller, Change
 
-_ACLS = (acl.ACCESS, acl.DEFAULT)
-_CAPABILITY = b"security.capability"
 # struct vfs_ns_cap_data (include/uapi/linux/capability.h): a word with the revision in its highest byte, four of
 # capabilities, and the user id that is root where they hold.
 _V3 = struct.Struct("<I16sI")
 _V3_REVISION = 3
 _NO_ID = 0xFFFFFFFF
+_Change = Callable[[IdMap, int], int]
 
 
 class Translation:
@@ -65,16 +66,12 @@ class Translation:
         In an access list the overflow id stands for what doesn't show. A file capability that holds only where such an
         id is root holds nowhere, as the kernel has it in a user namespace without that id.
         """
-        if self._ids is None:
-            return value
-        users, groups = self._ids
-        if name in _ACLS:
-            return acl.with_ids(
-                value, lambda uid: _shown(users, uid, users.overflow), lambda gid: _shown(groups, gid, groups.overflow)
-            )
-        if name == _CAPABILITY:
-            return _with_root(value, lambda uid: _shown(users, uid, _NO_ID))
-        return value
+        return self._with_ids(
+            name,
+            value,
+            lambda ids, on_disk: _shown(ids, on_disk, ids.overflow),
+            lambda ids, root: _shown(ids, root, _NO_ID),
+        )
 
     def xattr_on_disk(self, name: bytes, value: bytes) -> bytes:
         """Give the *value* that is kept of the attribute *name*.
@@ -82,15 +79,17 @@ class Translation:
         Raises:
             OSError: EINVAL for an id that nothing on disk stands for, as in a user namespace that lacks it.
         """
+        return self._with_ids(name, value, _given, _given)
+
+    def _with_ids(self, name: bytes, value: bytes, member: _Change, root: _Change) -> bytes:
+        """Give *value* with what *member* makes of the ids in an access list, or *root* of that of a capability."""
         if self._ids is None:
             return value
         users, groups = self._ids
-        if name in _ACLS:
-            return acl.with_ids(
-                value, lambda uid: _on_disk(users, uid, errno.EINVAL), lambda gid: _on_disk(groups, gid, errno.EINVAL)
-            )
-        if name == _CAPABILITY:
-            return _with_root(value, lambda uid: _on_disk(users, uid, errno.EINVAL))
+        if name in acl.NAMES:
+            return acl.with_ids(value, functools.partial(member, users), functools.partial(member, groups))
+        if name == CAPABILITY:
+            return _with_root(value, functools.partial(root, users))
         return value
 
 
@@ -104,6 +103,10 @@ def _on_disk(ids: IdMap, shown: int, error: int) -> int:
     if on_disk is None:
         raise OSError(error, os.strerror(error))
     return on_disk
+
+
+def _given(ids: IdMap, shown: int) -> int:
+    return _on_disk(ids, shown, errno.EINVAL)
 
 
 def _with_root(value: bytes, change: Callable[[int], int]) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 ACCESS = b"system.posix_acl_access"
 DEFAULT = b"system.posix_acl_default"
+NAMES = (ACCESS, DEFAULT)
 _VERSION = 2
 _HEADER = struct.Struct("<I")
 _ENTRY = struct.Struct("<HHI")

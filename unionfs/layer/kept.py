@@ -15,7 +15,6 @@ from unionfs.layer.metadata import set_times
 from unionfs.layer.walk import listing, walk
 from unionfs.linux import xattrs
 
-_CAPABILITY = b"security.capability"
 _TEXT = re.compile(rb"(-?[0-9]{1,20}):(-?[0-9]{1,20})(?::([0-9a-f]{1,200}))?")
 _MARKS = (private_xattrs.TRUSTED + private_xattrs.KEPT, private_xattrs.USER + private_xattrs.KEPT)
 
@@ -34,7 +33,7 @@ def kept(namespace: bytes, directory: Directory, name: bytes = SELF) -> Iterator
     if xattrs.get(path, mark) is not None:
         yield
         return
-    xattrs.set_(path, mark, _text(directory.status(name), xattrs.get(path, _CAPABILITY)))
+    xattrs.set_(path, mark, _text(directory.status(name), xattrs.get(path, private_xattrs.CAPABILITY)))
     try:
         yield
     finally:
@@ -65,7 +64,7 @@ def _restore(directory: Directory, name: bytes, mark: bytes) -> None:
     match = _TEXT.fullmatch(xattrs.get(path, mark) or b"")
     if match is not None:
         atime_ns, mtime_ns, capability = match.groups()
-        if capability is not None and xattrs.get(path, _CAPABILITY) is None:
-            xattrs.set_(path, _CAPABILITY, bytes.fromhex(capability.decode()))
+        if capability is not None and xattrs.get(path, private_xattrs.CAPABILITY) is None:
+            xattrs.set_(path, private_xattrs.CAPABILITY, bytes.fromhex(capability.decode()))
         set_times(directory, name, int(atime_ns), int(mtime_ns))
     xattrs.discard(path, mark)

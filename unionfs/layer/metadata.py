@@ -20,7 +20,6 @@ from unionfs.linux import xattrs
 from unionfs.linux.files import descriptor_path
 
 _log = logging.getLogger(__name__)
-_CAPABILITY = b"security.capability"
 _OWN_FILE = 0o600
 _OWN_DIRECTORY = 0o700
 # The types on which Linux allows user.* attributes; for the others override_stat can't be kept.
@@ -39,18 +38,6 @@ class Metadata:
         self._encodes = recording.form is OverrideForm.USER and recording.attribute == private_xattrs.OVERRIDE_STAT
         self._uid = os.geteuid()
         self._gid = os.getegid()
-
-    @staticmethod
-    def drop_capability(directory: Directory, name: bytes) -> None:
-        """Take the file's capabilities away, as the kernel does where they are what a change goes through."""
-        for attribute in (_CAPABILITY, private_xattrs.ENCODED_CAPABILITY):
-            if directory.xattr(name, attribute) is not None:
-                xattrs.remove(directory.path(name), attribute)
-
-    def name_to_set(self, attribute: bytes, present: Collection[bytes]) -> bytes:
-        """Give the name under which *attribute* of an entry is set that has those *present*."""
-        encoded = private_xattrs.encoded(attribute)
-        return encoded if encoded is not None and (self._encodes or encoded in present) else attribute
 
     @property
     def may_record(self) -> bool:
@@ -195,7 +182,7 @@ class Metadata:
         if self._is_kept_in_record(directory, name, wanted):
             self._override(directory, name, wanted)
             if chown and not shown.is_directory:
-                self.drop_capability(directory, name)
+                _drop_capability(directory, name)
         elif self.is_recorded(directory, name):
             self._become_real(directory, name, shown, wanted)
         else:
@@ -233,6 +220,11 @@ class Metadata:
         set_permissions(directory, name, wanted.permissions)
         self._record(directory, name, None)
 
+    def name_to_set(self, attribute: bytes, present: Collection[bytes]) -> bytes:
+        """Give the name under which *attribute* of an entry is set that has those *present*."""
+        encoded = private_xattrs.encoded(attribute)
+        return encoded if encoded is not None and (self._encodes or encoded in present) else attribute
+
     def copy_xattrs(self, source: Directory, source_name: bytes, target: Directory, name: bytes) -> None:
         """Copy all attributes but the layer's own.
 
@@ -258,6 +250,13 @@ def without_set_id(permissions: int) -> int:
     """Give *permissions* as a change of content or owner leaves them (chown(2), write(2))."""
     permissions &= ~stat.S_ISUID
     return permissions & ~stat.S_ISGID if permissions & stat.S_IXGRP else permissions
+
+
+def _drop_capability(directory: Directory, name: bytes) -> None:
+    """Take the file's capabilities away, as the kernel does where they are what a change goes through."""
+    for attribute in (private_xattrs.CAPABILITY, private_xattrs.ENCODED_CAPABILITY):
+        if directory.xattr(name, attribute) is not None:
+            xattrs.remove(directory.path(name), attribute)
 
 
 def _may_be_left_out(attribute: bytes, error: OSError) -> bool:

@@ -74,7 +74,7 @@ class MountOptions(NamedTuple):
 Setting = tuple[str, str | None]
 """An option's name and its value, which is None without ``=`` and still holds its escapes."""
 
-_FLAGS: Mapping[str, tuple[str, bool]] = {
+FLAGS: Mapping[str, tuple[str, bool]] = {
     "ro": ("read_only", True),
     "rw": ("read_only", False),
     "suid": ("suid", True),
@@ -89,6 +89,7 @@ _FLAGS: Mapping[str, tuple[str, bool]] = {
     "userxattr": ("userxattr", True),
     "volatile": ("volatile", True),
 }
+"""Options without a value: the field of ``MountOptions`` that they set, and to what."""
 _CHOICES: Mapping[str, Mapping[str, RedirectDir | bool]] = {
     "redirect_dir": {choice.value: choice for choice in RedirectDir},
     "metacopy": {"on": True, "off": False},
@@ -214,13 +215,13 @@ class _Reading:
         """Take in one option, or raise an ``OptionError`` that names it."""
         if name in ("lowerdir", "upperdir", "workdir", "lowerdir+", "fsname"):
             self._take_text(name, _needed(name, value))
-        elif name in _FLAGS:
+        elif name in FLAGS:
             if value is not None:
                 raise OptionError(f"option {name} takes no value")
-            field, flag = _FLAGS[name]
+            field, flag = FLAGS[name]
             self.fields[field] = flag
         elif name in _CHOICES:
-            self.fields[name] = _chosen(name, _needed(name, value))
+            self.fields[name] = chosen(name, _needed(name, value))
         elif name in _ALREADY_SO or name in _REFUSED:
             _check_accepted(name, value)
         else:
@@ -245,7 +246,12 @@ def _needed(name: str, value: str | None) -> str:
     return value
 
 
-def _chosen(name: str, value: str) -> RedirectDir | bool:
+def chosen(name: str, value: str) -> RedirectDir | bool:
+    """Give what *value* means as that of ``redirect_dir`` or ``metacopy``.
+
+    Raises:
+        OptionError: it is none that overlayfs has.
+    """
     choices = _CHOICES[name]
     if value not in choices:
         raise OptionError(f"{name}={value}: must be one of {', '.join(choices)}")

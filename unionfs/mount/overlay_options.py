@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 from unionfs.fuse.id_mapping import IdMapping
 from unionfs.mount.errors import OptionError
 from unionfs.mount.options import (
+    FLAGS,
     MountOptions,
     RedirectDir,
     check_together,
+    chosen,
     split_lowers,
     split_option_string,
     unescaped,
@@ -137,6 +139,7 @@ class _Reading:
             raise OptionError(wrong)
         if len(self.words) > 1:
             self.fields.setdefault("fsname", os.fsencode(self.words[0]))
+        # As overlayfs has it: one without the other is an error only where both are said.
         if self.fields.get("metacopy") and "redirect_dir" not in self.fields:
             self.fields["redirect_dir"] = RedirectDir.ON
         if "upper" not in self.fields:
@@ -205,15 +208,9 @@ class _Reading:
             raise OptionError(f"{name}={value}: must be a number of seconds")
         self.fields["timeout"] = seconds
 
-    def redirect_dir(self, name: str, value: str) -> None:
-        """Take ``redirect_dir``."""
-        _one_of(name, value, [choice.value for choice in RedirectDir])
-        self.fields["redirect_dir"] = RedirectDir(value)
-
-    def metacopy(self, name: str, value: str) -> None:
-        """Take ``metacopy``, which has redirects written where nothing is said of them, as overlayfs does."""
-        _one_of(name, value, ("on", "off"))
-        self.fields["metacopy"] = value == "on"
+    def choice(self, name: str, value: str) -> None:
+        """Take ``redirect_dir`` and ``metacopy``."""
+        self.fields[name] = chosen(name, value)
 
     def xattr_permissions(self, name: str, value: str) -> None:
         """Take ``xattr_permissions``: 1 and 2 name the attribute that all owners and modes are kept in."""
@@ -229,23 +226,7 @@ class _Reading:
         self.writeback = bool(_integer(name, value))
 
 
-_FLAGS: Mapping[str, tuple[str, bool]] = {
-    "ro": ("read_only", True),
-    "rw": ("read_only", False),
-    "suid": ("suid", True),
-    "nosuid": ("suid", False),
-    "dev": ("dev", True),
-    "nodev": ("dev", False),
-    "exec": ("exec_", True),
-    "noexec": ("exec_", False),
-    "acl": ("acl", True),
-    "noacl": ("acl", False),
-    "allow_other": ("allow_other", True),
-    "allow_root": ("allow_other", True),
-    "userxattr": ("userxattr", True),
-    "volatile": ("volatile", True),
-    "ino32_t": ("ino32", True),
-}
+_FLAGS: Mapping[str, tuple[str, bool]] = {**FLAGS, "allow_root": ("allow_other", True), "ino32_t": ("ino32", True)}
 _READERS: Mapping[str, Callable[[_Reading, str, str], None]] = {
     "lowerdir": _Reading.lowers,
     "upperdir": _Reading.directory,
@@ -260,8 +241,8 @@ _READERS: Mapping[str, Callable[[_Reading, str, str], None]] = {
     "fsync": _Reading.durable,
     "sync": _Reading.durable,
     "timeout": _Reading.timeout,
-    "redirect_dir": _Reading.redirect_dir,
-    "metacopy": _Reading.metacopy,
+    "redirect_dir": _Reading.choice,
+    "metacopy": _Reading.choice,
     "xattr_permissions": _Reading.xattr_permissions,
     "context": _Reading.context,
     "fscontext": _Reading.context,

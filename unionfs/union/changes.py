@@ -9,7 +9,7 @@ from typing import NamedTuple
 from unionfs.layer import acl
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.metadata import set_times
-from unionfs.layer.private_xattrs import ENCODED_CAPABILITY, SECURITY, encoded, escape, unescape
+from unionfs.layer.private_xattrs import CAPABILITY, ENCODED_CAPABILITY, SECURITY, encoded, escape, unescape
 from unionfs.layer.upper import Upper
 from unionfs.linux import xattrs
 from unionfs.union.content import Content
@@ -19,8 +19,6 @@ from unionfs.union.nodes import Nodes
 from unionfs.union.step import Operation
 
 _XATTR_NAME_MAX = 255
-_ACLS = (acl.ACCESS, acl.DEFAULT)
-_CAPABILITY = b"security.capability"
 
 
 class Change(NamedTuple):
@@ -58,7 +56,7 @@ class Changes:
         if change.size is not None:
             if not isinstance(node, Inode):
                 raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
-            has_capability = node.has_xattrs and _read_xattr(node, _CAPABILITY) is not None
+            has_capability = node.has_xattrs and _read_xattr(node, CAPABILITY) is not None
             yield from self._content.truncate(node, change.size, keep_set_id=keep_set_id)
             if has_capability:
                 # One that isn't encoded the file system has taken away.
@@ -135,7 +133,7 @@ class Changes:
         # One may be there by itself and encoded.
         shown = list(dict.fromkeys(name for name in map(unescape, on_disk) if name is not None))
         if not self._acl:
-            shown = [name for name in shown if name not in _ACLS]
+            shown = [name for name in shown if name not in acl.NAMES]
         if any(name.startswith(b"trusted.") for name in shown) and not may_see_trusted():
             shown = [name for name in shown if not name.startswith(b"trusted.")]
         return shown
@@ -188,7 +186,7 @@ class Changes:
             try:
                 self.get_xattr(node, name)
             except OSError as error:
-                if error.errno == errno.ENODATA and name in _ACLS:
+                if error.errno == errno.ENODATA and name in acl.NAMES:
                     return
                 raise
         yield from self._writable(node)
@@ -201,7 +199,7 @@ class Changes:
         xattrs.remove(path, encoded_name)
 
     def _name_on_disk(self, name: bytes) -> bytes:
-        if name in _ACLS and not self._acl:
+        if name in acl.NAMES and not self._acl:
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
         on_disk = escape(name)
         if len(on_disk) > _XATTR_NAME_MAX:

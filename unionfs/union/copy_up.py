@@ -28,7 +28,6 @@ from unionfs.union.origin import Origin
 from unionfs.union.step import Gate, Operation
 
 _log = logging.getLogger(__name__)
-_CAPABILITIES = b"security.capability"
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 
 
@@ -273,7 +272,7 @@ class CopyUp:
     def _content_of_metacopy(self, node: Inode, size: int | None) -> Operation[bool]:
         """Bring the content to the metadata that are in the upper; the mark goes last, so a crash shows the old."""
         shown = self._nodes.attributes(node)
-        capabilities = node.place.directory.xattr(node.place.name, _CAPABILITIES)
+        capabilities = node.place.directory.xattr(node.place.name, private_xattrs.CAPABILITY)
         with _held_back(node), contextlib.ExitStack() as opened:
             fd = _opened_with(opened, node.place)
             try:
@@ -326,7 +325,7 @@ def _cut(fd: int, shown: Attributes, size: int | None) -> None:
 def _give_back(place: Place, capabilities: bytes | None) -> None:
     """Set the capabilities again that writing cleared, since it wasn't the user who wrote."""
     if capabilities is not None:
-        xattrs.set_(place.directory.path(place.name), _CAPABILITIES, capabilities)
+        xattrs.set_(place.directory.path(place.name), private_xattrs.CAPABILITY, capabilities)
 
 
 def content_of(node: Inode) -> Place:

@@ -55,17 +55,14 @@ class Loading:
         if directory.removed is not None:
             return None
         parts = _parts(directory)
-        slow = _are_slow(parts)
-        if slow and not cookie and self._lookahead is not None and self._lookahead.has_read(_routes(parts)):
-            return self._look_ahead_only(directory, cookie, cold=True)
-        if not slow:
+        if not _are_slow(parts):
             cold = directory.contents is None and not is_from_memory(*self._scan(directory))
-            return self._look_ahead_only(directory, cookie, cold=cold)
-        if directory.contents is None or (attributes and cookie >= self._seen.get(directory.number, 0)):
+        elif not cookie and self._lookahead is not None and self._lookahead.has_read(_routes(parts)):
+            cold = True
+        elif directory.contents is None or (attributes and cookie >= self._seen.get(directory.number, 0)):
             return self._for_listing(directory, cookie, attributes=attributes)
-        return None
-
-    def _look_ahead_only(self, directory: DirectoryInode, cookie: int, *, cold: bool) -> Operation[None] | None:
+        else:
+            return None
         aside = self._look_ahead(directory, cookie, cold=cold)
         return None if aside is None else _only(aside)
 

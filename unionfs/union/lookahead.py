@@ -40,7 +40,7 @@ class Lookahead:
 
     def __init__(self) -> None:
         self._listed: OrderedDict[int, _Listed] = OrderedDict()
-        self._read: OrderedDict[Route, None] = OrderedDict()
+        self._read: OrderedDict[Route, bool] = OrderedDict()
         self._is_cold = False
         self._under_way = 0
 
@@ -68,9 +68,7 @@ class Lookahead:
 
     def has_read(self, routes: Sequence[Route]) -> bool:
         """Tell whether the directories at *routes* are in memory since they were read ahead, and forget that."""
-        known = [route in self._read for route in routes]
-        for route in routes:
-            self._read.pop(route, None)
+        known = [self._read.pop(route, False) for route in routes]
         return all(known)
 
     def _learn(self, routes: Sequence[Route], blocks: int | None) -> None:
@@ -80,7 +78,7 @@ class Lookahead:
             return
         if blocks == 0:
             self._is_cold = False
-        self._read.update(dict.fromkeys(routes))
+        self._read.update(dict.fromkeys(routes, True))
         while len(self._read) > _KNOWN:
             self._read.popitem(last=False)
 

@@ -31,10 +31,10 @@ from unionfs.union.step import Aside, Gate, Last, Operation, Step
 _log = logging.getLogger(__name__)
 # The body of a request that is at work in steps is kept up to this size, to do it once more where it finds no room.
 _KEPT_BODY = 4096
-# Content that passes through finds the room that there is, so before a file is opened for it what was removed is
-# forgotten; up to eight requests come before that otherwise.
 # However many ask, who was put off comes after so many others: the kernel has told by then what it forgets.
 _MOST_MEANWHILE = 32
+# Content that passes through finds the room that there is, so before a file is opened for it what was removed is
+# forgotten; up to eight requests come before that otherwise.
 _REMOVING = frozenset((Opcode.UNLINK, Opcode.RENAME, Opcode.RENAME2))
 _OPENING = frozenset((Opcode.OPEN, Opcode.CREATE, Opcode.TMPFILE))
 

@@ -62,6 +62,18 @@ class Descriptor:
             descriptor.check(descriptor.data, f"{fields.where}: the embedded data")
         return descriptor
 
+    def as_json(self) -> dict[str, object]:
+        """Return the JSON object that ``read`` reads as this descriptor; what is empty is left out."""
+        optional: dict[str, object] = {
+            "urls": list(self.urls),
+            "annotations": dict(sorted(self.annotations.items())),
+            "data": base64.b64encode(self.data or b"").decode(),
+            "platform": None if self.platform is None else self.platform.as_json(),
+            "artifactType": self.artifact_type,
+        }
+        stated = {name: value for name, value in optional.items() if value}
+        return {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size, **stated}
+
     def check(self, content: bytes, what: str) -> None:
         """Raise ImageError unless ``content``, called ``what``, has this size and, only then, this digest."""
         if len(content) != self.size:

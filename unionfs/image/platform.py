@@ -76,6 +76,16 @@ class Platform:
             os_features=fields.texts("os.features"),
         )
 
+    def as_json(self) -> dict[str, object]:
+        """Return the JSON object that ``read`` reads as this platform; what is empty is left out."""
+        optional: dict[str, object] = {
+            "variant": self.variant,
+            "os.version": self.os_version,
+            "os.features": list(self.os_features),
+        }
+        stated = {name: value for name, value in optional.items() if value}
+        return {"architecture": self.architecture, "os": self.os, **stated}
+
     @property
     def known(self) -> bool:
         """False for the ``unknown/unknown`` under which BuildKit lists attestations, which are no images."""

@@ -15,6 +15,4 @@ def encoded(value: object, what: str) -> bytes:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
     except UnicodeEncodeError as error:
         around = error.object[max(0, error.start - 20) : error.end + 20]
-        raise ImageError(
-            f"{what} can't hold text that is not UTF-8: {around.encode(errors='surrogateescape')!r}"
-        ) from None
+        raise ImageError(f"{what} can't hold text that is not UTF-8: {shown(around)}") from None

@@ -4,37 +4,26 @@ Owns who may write (whoever holds the lock on ``.lock``), where layers are made 
 and how one appears: everything it consists of reaches the disk before its name does.
 """
 
-import errno
-import fcntl
 import os
 import stat
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from unionfs.image import Digest
 from unionfs.layer.descriptors import Descriptors
-from unionfs.layer.directory import Directory, Tree
+from unionfs.layer.directory import Directory
 from unionfs.layer.unpack import ROOT, Staging, remove_tree
 from unionfs.linux.files import sync_file_system
-from unionfs.linux.locks import flock_holder
+from unionfs.store.locks import Waiting, open_lock, take
+from unionfs.store.unpacked import UnpackedLayers
 
 _LOCK = b".lock"
 _STAGING = b".staging"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-EMPTY = b"empty"
-"""The layer of an image that has none."""
-_PATIENCE = 1.0
-"""Seconds that the lock is waited for before somebody is told."""
-_RETRY = 0.05
-
-Waiting = Callable[[int | None], None]
-"""Called when another process is waited for, with its id where that can be known."""
 
 
-class LayerDirectory:
+class LayerDirectory(UnpackedLayers):
     """An open directory of layers, locked against others; a context manager."""
 
     def __init__(self, path: Path, waiting: Waiting = lambda _: None) -> None:
@@ -43,16 +32,16 @@ class LayerDirectory:
         Raises:
             OSError: it can't be made, read or written; the error names it.
         """
-        self.path = path.absolute()
+        path = path.absolute()
         self.warnings: list[str] = []
-        made = _make(self.path)
+        made = _make(path)
         with ExitStack() as opening:
-            self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            super().__init__(path, os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
             opening.callback(os.close, self.fd)
             with self._naming(_LOCK):
-                lock = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.fd)
+                lock = open_lock(_LOCK, self.fd)
                 opening.callback(os.close, lock)
-                _take(lock, waiting)
+                take(lock, waiting)
             if not made:
                 self._protect()
             self._sweep()
@@ -78,35 +67,15 @@ class LayerDirectory:
             f"and {danger}; chmod 0700 keeps them out"
         )
 
-    def has(self, name: bytes) -> bool:
-        """Tell whether the layer *name* is there, complete.
-
-        Raises:
-            OSError: ENOTDIR where something else has its name.
-        """
-        try:
-            found = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        if not stat.S_ISDIR(found.st_mode):
-            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fsencode(self.path / os.fsdecode(name)))
-        return True
-
-    def path_of(self, name: bytes) -> Path:
-        """Give the absolute path of the layer *name*."""
-        return self.path / os.fsdecode(name)
-
     def stage(self, name: bytes) -> Staging:
         """Open the staging directory of the layer *name*, made if need be."""
         with suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=self._staging)
         return Staging(os.open(name, _DIRECTORY, dir_fd=self._staging))
 
-    def root(self, name: bytes, descriptors: Descriptors, *, staged: bool) -> Directory:
-        """Give the root of the layer *name*, which may still be in staging."""
-        tree = Tree(descriptors, os.fstat(self.fd).st_dev, position=0, confined=False)
-        top = Directory(tree, None, b"", self.fd)
-        return top.child(_STAGING).child(name).child(ROOT) if staged else top.child(name)
+    def staged_root(self, name: bytes, descriptors: Descriptors) -> Directory:
+        """Give the root of the layer *name* that is still in staging."""
+        return self.top(descriptors).child(_STAGING).child(name).child(ROOT)
 
     def publish(self, names: Iterable[bytes]) -> None:
         """Give staged layers their names, after everything in them was written to the disk.
@@ -119,6 +88,17 @@ class LayerDirectory:
             for name in names:
                 os.rename(name + b"/" + ROOT, name, src_dir_fd=self._staging, dst_dir_fd=self.fd)
             os.fsync(self.fd)
+
+    def remove(self, name: bytes) -> None:
+        """Remove the layer *name*: its name first, at once, and then what it consists of.
+
+        Raises:
+            OSError: it isn't there, or can't be removed.
+        """
+        with self._naming(name):
+            os.rename(name, name, src_dir_fd=self.fd, dst_dir_fd=self._staging)
+            os.fsync(self.fd)
+            remove_tree(self._staging, name)
 
     def _sweep(self) -> None:
         with self._naming(_STAGING), suppress(FileNotFoundError):
@@ -145,23 +125,6 @@ class LayerDirectory:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def layer_name(chain_id: Digest) -> bytes:
-    """Give the name of the layer with this chain id; it has no colon, which separates layers in ``lowerdir``."""
-    return f"{chain_id.algorithm}-{chain_id.hex}".encode()
-
-
-def _take(lock: int, waiting: Waiting) -> None:
-    """Take the lock, however long another process has it."""
-    told_at = time.monotonic() + _PATIENCE
-    while time.monotonic() < told_at:
-        with suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        time.sleep(_RETRY)
-    waiting(flock_holder(lock))
-    fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _make(path: Path) -> bool:

@@ -12,13 +12,15 @@ from pathlib import Path
 from unionfs.archive import ArchiveError, Image, Layer
 from unionfs.image import Digest
 from unionfs.layer.abilities import Abilities
-from unionfs.layer.descriptors import MINIMUM, Descriptors
+from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.directory import Directory
 from unionfs.layer.unpack import LayerError, Unsettled, probe, put_on, settle, unpack
 from unionfs.store.error import StoreError
-from unionfs.store.layer_directory import EMPTY, LayerDirectory, Waiting, layer_name
+from unionfs.store.layer_directory import LayerDirectory
 from unionfs.store.layer_stream import CancelledError, LayerStream
+from unionfs.store.locks import Waiting
 from unionfs.store.lowerdir import lowerdir_option
+from unionfs.store.unpacked import EMPTY, layer_name
 from unionfs.tar import Limits
 
 _WORKERS = 4
@@ -140,7 +142,8 @@ class _Unpacking:
                     with self._naming(layer), self._layers.stage(name) as staging:
                         settle(staging, unsettled[number], lowers, abilities, self._limits)
                     self._warn(layer, unsettled[number].warnings)
-                lowers = put_on(self._layers.root(name, descriptors, staged=number in unsettled), lowers)
+                root = self._layers.staged_root if number in unsettled else self._layers.root
+                lowers = put_on(root(name, descriptors), lowers)
 
     def _warn(self, layer: Layer, lines: Iterable[str]) -> None:
         self._warnings += [f"layer {layer.diff_id}: {line}" for line in lines]
@@ -157,23 +160,11 @@ class _Unpacking:
             raise StoreError(f"{where}: {error.strerror}") from error
 
     def _described(self) -> Unpacked:
-        paths = [self._layers.path_of(name) for name in self._names or [EMPTY]]
-        shown = []
-        for path, name in zip(reversed(paths), reversed(self._names or [EMPTY]), strict=True):
-            shown.append(path)
-            if self._has_opaque_root(name):
-                break
         return Unpacked(
             layers=tuple(
-                UnpackedLayer(layer.diff_id, layer.chain_id, path)
-                for layer, path in zip(self._image.layers, paths, strict=False)
+                UnpackedLayer(layer.diff_id, layer.chain_id, self._layers.path_of(name))
+                for layer, name in zip(self._image.layers, self._names, strict=True)
             ),
-            lowerdir=lowerdir_option(shown),
+            lowerdir=lowerdir_option(self._layers.showing(self._names)),
             warnings=tuple(self._warnings),
         )
-
-    def _has_opaque_root(self, name: bytes) -> bool:
-        """Tell whether nothing beneath the layer shows; overlayfs itself doesn't look at a layer's root."""
-        with closing(Descriptors(MINIMUM)) as descriptors:
-            root = self._layers.root(name, descriptors, staged=False)
-            return root.is_opaque(root.marks())

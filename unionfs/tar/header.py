@@ -1,4 +1,4 @@
-"""The 512-byte header block: v7, POSIX ustar and GNU layouts, numbers and checksum.
+"""The 512-byte header block: v7, POSIX ustar and GNU layouts read, POSIX ustar written, numbers and checksum.
 
 Sources: POSIX.1 pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format".
 """
@@ -13,6 +13,7 @@ from unionfs.tar.errors import TarError
 BLOCK = 512
 ZEROS = bytes(BLOCK)
 GNU_MAGIC = b"ustar  \0"
+USTAR_MAGIC = b"ustar\x0000"
 HIGHEST_ID = 4294967294
 """The highest uid and gid: 4294967295 is -1, which chown takes as "leave as it is"."""
 
@@ -48,6 +49,18 @@ def parse(block: bytes) -> Header:
     if stored != total and stored != _signed_sum(block):
         raise TarError("the header's checksum is wrong")
     return header
+
+
+def packed(header: Header) -> bytes:
+    """Return the block of a header, with the checksum over it in place of the header's own."""
+    block = _LAYOUT.pack(*header._replace(checksum=b" " * 8))
+    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+
+
+def octal(value: int, width: int) -> bytes | None:
+    """Return a numeric field of ``width`` bytes, None if the digits don't suffice or the number is negative."""
+    digits = b"%0*o" % (width - 1, value) if value >= 0 else b""
+    return digits + b"\0" if len(digits) == width - 1 else None
 
 
 def _signed_sum(block: bytes) -> int:

@@ -5,7 +5,7 @@ libarchive (``LIBARCHIVE.*``). Sparse files are not read here.
 """
 
 import re
-from binascii import Error, a2b_base64
+from binascii import Error, a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -36,6 +36,35 @@ def records(payload: bytes) -> list[tuple[bytes, bytes]]:
         found.append((key, value))
         position = stop
     return found
+
+
+def encoded(values: Mapping[bytes, bytes]) -> bytes:
+    """Return the payload with these keywords and values, in the order of the keywords."""
+    return b"".join(_record(key, value) for key, value in sorted(values.items()))
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    rest = len(key) + len(value) + 3
+    # The length counts its own digits, of which there may be one more than without them.
+    length = rest + len(b"%d" % rest)
+    length = rest + len(b"%d" % length)
+    return b"%d %s=%s\n" % (length, key, value)
+
+
+def seconds(count: int) -> bytes:
+    """Return nanoseconds as decimal seconds, exactly."""
+    whole, fraction = divmod(abs(count), 1_000_000_000)
+    digits = b"%d.%09d" % (whole, fraction)
+    return (b"-" if count < 0 else b"") + digits.rstrip(b"0").rstrip(b".")
+
+
+def xattr(attribute: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """Return keyword and value for an extended attribute; raise TarError if its name is empty or holds a NUL."""
+    key = _xattr_name(attribute)
+    if b"=" not in key:
+        return _SCHILY + key, value
+    # A keyword ends at the first equals sign; libarchive's form escapes it, star's has no way to.
+    return _LIBARCHIVE + key.replace(b"%", b"%25").replace(b"=", b"%3D"), b2a_base64(value, newline=False).rstrip(b"=")
 
 
 def name(value: bytes, what: str) -> bytes:

@@ -15,11 +15,12 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "image": set(),
     "layer": {"linux", "tar"},
     "union": {"layer", "linux"},
+    "view": {"union", "layer", "linux"},
     "fuse": {"union", "layer", "linux"},
     "mount": {"fuse", "union", "layer", "linux"},
     "archive": {"image", "tar"},
     "store": {"archive", "image", "layer", "tar", "linux"},
-    "cli": {"linux", "tar", "image", "layer", "union", "fuse", "mount", "archive", "store"},
+    "cli": {"linux", "tar", "image", "layer", "union", "view", "fuse", "mount", "archive", "store"},
 }
 """Each room may import those named, and itself."""
 FUSE_LIBRARIES = {"pyfuse3", "trio"}

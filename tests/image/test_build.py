@@ -7,7 +7,7 @@ import pytest
 from tests.image.documents import config, descriptor, encoded, platform
 from unionfs.image import Descriptor, ImageError, Index, Manifest
 from unionfs.image import media_type as types
-from unionfs.image.build import index_bytes, manifest_bytes
+from unionfs.image.build import index_bytes, layer_type, manifest_bytes
 from unionfs.image.strict_json import Fields
 
 CONFIG = encoded(config([]))
@@ -68,3 +68,14 @@ def test_text_that_is_no_utf8_is_refused_in_one_line() -> None:
     with pytest.raises(ImageError, match=r"^manifest can't hold text that is not UTF-8: ") as error:
         manifest_bytes(OCI_CONFIG, [], {"a": "new\nline \udcff"})
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("compression", ["", "gzip", "zstd"])
+@pytest.mark.parametrize(("config_type", "kind"), [(types.DOCKER_CONFIG, "docker"), (types.OCI_CONFIG, "oci")])
+def test_a_layer_gets_a_type_of_its_configs_kind_that_readers_know(
+    config_type: str, kind: str, compression: str
+) -> None:
+    found = layer_type(config_type, compression)
+    assert found in types.LAYERS
+    assert kind in found
+    assert found.endswith(compression or "tar")

@@ -47,6 +47,15 @@ def manifest_type(config_type: str) -> str:
     return types.DOCKER_MANIFEST if config_type == types.DOCKER_CONFIG else types.OCI_MANIFEST
 
 
+def layer_type(config_type: str, compression: str = "") -> str:
+    """Return the media type of a layer beside a config of the type ``config_type``.
+
+    ``compression`` is ``gzip``, ``zstd`` or empty.
+    """
+    plain, mark = (types.DOCKER_LAYER, ".") if config_type == types.DOCKER_CONFIG else (types.OCI_LAYER, "+")
+    return f"{plain}{mark}{compression}" if compression else plain
+
+
 def _annotations(annotations: Mapping[str, str] | None) -> dict[str, object]:
     """Return the field, which is left out where there are none; the order in which they were given doesn't count."""
     return {"annotations": dict(sorted(annotations.items()))} if annotations else {}

@@ -105,6 +105,10 @@ class Fields:
         self._fields: dict[str, object] = value
         self.where = where
 
+    def as_dict(self) -> dict[str, object]:
+        """Return all fields as they are, those nobody here knows included; the object stays as it is."""
+        return dict(self._fields)
+
     def has(self, name: str) -> bool:
         """Return whether the field is there and not null."""
         return self._fields.get(name) is not None

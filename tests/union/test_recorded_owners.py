@@ -13,7 +13,7 @@ import pytest
 
 from tests.filesystems import TRANSPORTS, mounted, scratch
 from tests.posix.processes import NOBODY, effectively_nobody
-from tests.stacks import EMPTY, Device, Directory, Fifo, File, HardLink, Layer, Symlink
+from tests.stacks import EMPTY, Device, Directory, Fifo, File, HardLink, Layer, Symlink, write
 from tests.unions import EVERYTHING, Kernel, Stack
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.lower import open_lower
@@ -21,6 +21,7 @@ from unionfs.layer.open_upper import UpperOptions, open_upper
 from unionfs.layer.ownership import OverrideForm
 from unionfs.linux.rename import RENAME_EXCHANGE
 from unionfs.union.flatten import flatten
+from unionfs.union.table import ROOT
 from unionfs.union.union import Caller, Settings
 
 NAMES = {
@@ -160,6 +161,28 @@ def test_so_they_do_for_who_may_neither_chown_nor_mknod(tmp_path: Path, session:
             found = shown_after(recorded, session)
         check_disk(recorded, NAMES[OverrideForm.USER], NOBODY)
     assert found == shown_after(plain, session)
+
+
+def test_a_listing_of_names_gives_the_types_that_show(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "stack", ({"d/pipe": File(xattrs={NAMES[OverrideForm.USER]: b"0:0:0600:pipe"})}, LOWER))
+    write(stack.upper, {"d/tty": LOWER["tty"], "d/file": File()})
+    with stack.opened() as kernel:
+        for path in (".", "d"):
+            kernel.tree()
+            kernel.forget_everything()
+            listed = kernel.union.names(kernel.number_of(path), 2)
+            names = {os.fsdecode(named.name): named.kind << 12 for named in listed}
+            assert names == {name: stat.S_IFMT(kernel.stat(f"{path}/{name}").mode) for name in names}
+        assert (names["pipe"], names["tty"]) == (stat.S_IFIFO, stat.S_IFCHR)
+
+
+def test_a_listing_of_names_reaches_no_file_where_nothing_is_recorded(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "stack", ({f"f{number}": File() for number in range(10)},))
+    with stack.opened() as kernel:
+        before = list(kernel.union.names(ROOT, 2))
+        for path in stack.lower().iterdir():
+            path.unlink()
+        assert list(kernel.union.names(ROOT, 2)) == before
 
 
 def test_where_none_are_recorded_an_ordinary_user_copies_their_own_up_and_no_others() -> None:

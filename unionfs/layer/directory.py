@@ -33,11 +33,13 @@ class Tree:
     ``position`` is the layer's place in the stack, 0 for the one on top of the lowers; ``device`` the number of its
     file system. ``confined`` says that submounts are out of reach (a private clone of the mount), so that opening a
     component needs no further rule. ``in_memory``: its file system has no device that is waited
-    for. ``holds_prefixes``: a ``.wh.`` file was seen in it. ``pace``: how quickly its directories were read.
+    for. ``holds_prefixes``: a ``.wh.`` file was seen in it; ``holds_records``: an owner or type that is recorded in an
+    attribute. ``pace``: how quickly its directories were read.
     """
 
     __slots__ = (
-        "confined", "descriptors", "device", "holds_prefixes", "in_memory", "pace", "position", "reads_without_waiting",
+        "confined", "descriptors", "device", "holds_prefixes", "holds_records", "in_memory", "pace", "position",
+        "reads_without_waiting",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +50,7 @@ class Tree:
         self.position = position
         self.confined = confined
         self.holds_prefixes = False
+        self.holds_records = False
         self.in_memory = in_memory
         self.reads_without_waiting = not in_memory
         self.pace = Pace()
@@ -148,7 +151,10 @@ class Directory:
 
     def marks(self, name: bytes = SELF) -> Marks:
         """Read the private attributes of *name*."""
-        return read_marks(self._attributes_path(name))
+        marks = read_marks(self._attributes_path(name))
+        if marks is not NO_MARKS and marks.ownership is not None:
+            self.tree.holds_records = True
+        return marks
 
     def examine(self, name: bytes = SELF) -> tuple[Attributes, Marks]:
         """Give the attributes that *name* shows, and its marks.

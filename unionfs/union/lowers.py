@@ -30,7 +30,8 @@ class Lowers:
 
     @staticmethod
     def _until_opaque(directories: Sequence[Directory]) -> tuple[Directory, ...]:
-        for count, directory in enumerate(directories[:-1], start=1):
+        for count, directory in enumerate(directories, start=1):
+            # Of the last too: a layer whose root has a record may hold others.
             if directory.is_opaque(directory.marks()):
                 return tuple(directories[:count])
         return tuple(directories)

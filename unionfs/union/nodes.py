@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.directory import Directory
-from unionfs.layer.entry import Entry, Kind
+from unionfs.layer.entry import Entry, Kind, kind_of_mode
 from unionfs.layer.marks import NO_MARKS, Marks
 from unionfs.layer.ownership import Ownership
 from unionfs.layer.upper import Upper
@@ -29,6 +29,10 @@ def lower_path(parent: DirectoryInode, name: bytes, marks: Marks) -> bytes:
     if marks.redirect is None:
         return parent.lower_path + b"/" + name
     return marks.redirect if marks.redirect.startswith(b"/") else parent.lower_path + b"/" + marks.redirect
+
+
+def _kind_of(node: AnyInode) -> Kind:
+    return kind_of_mode(node.type_bits) if isinstance(node, Inode) else Kind.DIR
 
 
 class Seen(NamedTuple):
@@ -125,25 +129,27 @@ class Nodes:
         parent.attach(name, seen.node)
         return seen
 
-    def expected_number(self, parent: DirectoryInode, name: bytes, entry: Entry) -> int:
-        """Give the number of what shows at *name*, loading it only where the scan's *entry* doesn't tell."""
+    def expected(self, parent: DirectoryInode, name: bytes, entry: Entry) -> tuple[Kind, int]:
+        """Give type and number of what shows at *name*, loading it only where the scan's *entry* doesn't tell.
+
+        A file of a layer that has records may stand for a device, FIFO or socket.
+        """
         known = parent.children.get(name)
         if known is not None:
-            return known.number
-        directory = entry.directory
-        if directory is not parent.upper:
-            number = self.table.natural_number(directory.tree.device, entry.inode)
+            return _kind_of(known), known.number
+        kind, inode, directory = entry
+        if directory is not parent.upper and (kind is not Kind.FILE or not directory.tree.holds_records):
+            number = self.table.natural_number(directory.tree.device, inode)
             if self.table.get(number) is None:
-                return number
+                return kind, number
         try:
             node = self.child(parent, name)
         except OSError:
             node = None
         if node is None:
-            return self.table.spare_number()
-        number = node.number
+            return kind, self.table.spare_number()
         self.drop_if_unknown(node)
-        return number
+        return _kind_of(node), node.number
 
     def existing(self, parent: DirectoryInode, name: bytes) -> AnyInode:
         """Give the inode that *name* in *parent* stands for.

@@ -223,11 +223,11 @@ class Union:
         for name, place, node in ((b".", 1, directory), (b"..", 2, directory.parent or directory)):
             if cookie < place:
                 yield Named(name, place, Kind.DIR, node.number)
-        contents, expected_number = self.nodes.contents(directory), self.nodes.expected_number
+        contents, expected = self.nodes.contents(directory), self.nodes.expected
         for name, place in contents.listing.after(cookie):
             entry = contents.get(name)
             if entry is not None:
-                yield Named(name, place, entry.kind, expected_number(directory, name, entry))
+                yield Named(name, place, *expected(directory, name, entry))
 
     def spare_number(self) -> int:
         """Give a number for an entry that can't be reached; it stands for no inode."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from unionfs.image.canonical_json import encoded
 from unionfs.image.config import Config
 from unionfs.image.digest import Digest
+from unionfs.image.history import told
 from unionfs.image.instructions import changed
 from unionfs.image.platform import Platform
 from unionfs.image.strict_json import Fields, parse
@@ -89,16 +90,11 @@ def _fields(config: Config) -> Fields:
 
 
 def _consistent(config: Config) -> list[dict[str, object]]:
-    """Return the history with exactly one entry that isn't empty for each layer.
-
-    Layers without an entry get one at the beginning, since tools that add to a history without knowing one tell the
-    last steps; of too many entries the last ones are taken for steps without a layer.
-    """
+    """Return the history with exactly one entry that isn't empty for each layer."""
     entries = [entry.as_dict() for entry in _fields(config).list_of_fields("history")]
-    missing = len(config.diff_ids) - sum(not entry.get("empty_layer") for entry in entries)
-    untold: list[dict[str, object]] = [{"created": config.created} if config.created else {} for _ in range(missing)]
-    for entry in reversed(entries):
-        if missing < 0 and not entry.get("empty_layer"):
+    untold, makes = told([not entry.get("empty_layer") for entry in entries], len(config.diff_ids))
+    for entry, makes_layer in zip(entries, makes, strict=True):
+        if not makes_layer:
             entry["empty_layer"] = True
-            missing += 1
-    return [*untold, *entries]
+    layer: dict[str, object] = {"created": config.created} if config.created else {}
+    return [layer] * untold + entries

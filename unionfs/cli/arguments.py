@@ -1,7 +1,7 @@
 """The standard library's argument parser, made to report as every other error is reported."""
 
 import argparse
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 class UsageError(Exception):
@@ -9,9 +9,13 @@ class UsageError(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises a ``UsageError`` instead of printing and exiting; help is shown as it was written."""
+    """Raises a ``UsageError`` instead of printing and exiting; help is shown as it was written.
+
+    ``actions`` are the options and arguments in the order they were added, for who completes command lines.
+    """
 
     def __init__(self, command: str, description: str, epilog: str) -> None:
+        self.actions: list[argparse.Action] = []
         super().__init__(
             prog=f"unionfs {command}",
             description=description,
@@ -20,6 +24,12 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+    def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
+        """Add an option or argument as the base class does, and remember it."""
+        action = super().add_argument(*names, **settings)
+        self.actions.append(action)
+        return action
 
     def error(self, message: str) -> NoReturn:
         """Raise *message* with a hint to the command's help."""

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         FlattenError: the upper needs what wasn't given.
         OSError: the upper is in use, or can't be read or changed.
     """
-    given = _build_parser().parse_args(arguments)
+    given = build_parser().parse_args(arguments)
     options, workdir_given = _options(given.upper, list(settings_of(given.settings)))
     assert options.upper is not None
     with _naming_what_is_missing(options.upper), _progress() as report:
@@ -53,7 +53,8 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _build_parser() -> Parser:
+def build_parser() -> Parser:
+    """Give the parser of this command's arguments."""
     parser = Parser("flatten", DESCRIPTION, EPILOG)
     parser.add_argument("upper", metavar="UPPER", nargs="?", help="the upper directory")
     add_layer_options(parser, LOWER, WORK)

@@ -37,7 +37,7 @@ examples:
 
 def main(arguments: Sequence[str]) -> int:
     """Mount as *arguments* say, or list what is mounted when they name no mountpoint and no option."""
-    given = _build_parser().parse_args(arguments)
+    given = build_parser().parse_args(arguments)
     if given.mountpoint is None:
         if given.settings:
             raise UsageError("the mountpoint is missing; 'unionfs mount --help' says more")
@@ -75,7 +75,8 @@ def open_stack(options: MountOptions, *, transport: str, writeback: bool | None,
     return UnionStack(options, Transport(transport), DataPath(writeback=writeback, passthrough=passthrough))
 
 
-def _build_parser() -> Parser:
+def build_parser() -> Parser:
+    """Give the parser of this command's arguments."""
     parser = Parser("mount", DESCRIPTION, EPILOG)
     parser.add_argument("mountpoint", metavar="MOUNTPOINT", nargs="?")
     add_layer_options(parser, LOWER, UPPER, WORK)

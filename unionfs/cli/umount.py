@@ -21,13 +21,18 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         MountError: a mountpoint is busy, or isn't a mount of this program.
     """
-    parser = Parser("umount", DESCRIPTION, EPILOG)
-    parser.add_argument("mountpoints", metavar="MOUNTPOINT", nargs="+")
-    parser.add_argument("-l", "--lazy", action="store_true", help="detach at once, end with the last user")
-    given = parser.parse_args(arguments)
+    given = build_parser().parse_args(arguments)
     for mountpoint in given.mountpoints:
         _unmount(os.fsencode(mountpoint), lazy=given.lazy)
     return 0
+
+
+def build_parser() -> Parser:
+    """Give the parser of this command's arguments."""
+    parser = Parser("umount", DESCRIPTION, EPILOG)
+    parser.add_argument("mountpoints", metavar="MOUNTPOINT", nargs="+")
+    parser.add_argument("-l", "--lazy", action="store_true", help="detach at once, end with the last user")
+    return parser
 
 
 def _unmount(path: bytes, *, lazy: bool) -> None:

@@ -16,11 +16,12 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "layer": {"linux", "tar"},
     "union": {"layer", "linux"},
     "view": {"union", "layer", "linux"},
+    "provenance": {"view", "layer"},
     "fuse": {"union", "layer", "linux"},
     "mount": {"fuse", "union", "layer", "linux"},
     "archive": {"image", "tar"},
     "store": {"archive", "image", "layer", "tar", "linux"},
-    "cli": {"linux", "tar", "image", "layer", "union", "view", "fuse", "mount", "archive", "store"},
+    "cli": {"linux", "tar", "image", "layer", "union", "view", "provenance", "fuse", "mount", "archive", "store"},
 }
 """Each room may import those named, and itself."""
 FUSE_LIBRARIES = {"pyfuse3", "trio"}

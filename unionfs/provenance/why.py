@@ -27,8 +27,8 @@ class Step(NamedTuple):
 
     ``what`` a change is of: ``type``, ``content``, ``target``, ``device``, ``mode``, ``owner``, ``time``, ``xattrs``;
     none where the same is shipped once more. ``by`` is the path that does it: the path itself, or a directory above it.
-    ``shown`` is what is at the path from there on, and ``hidden`` are the bytes of files at the path, or beneath it, that
-    no longer show.
+    ``shown`` is what is at the path from there on, and ``hidden`` the size in bytes of the files, at the path or beneath
+    it, that no longer show.
     """
 
     layer: int

@@ -17,7 +17,8 @@ def opened(tmp_path: Path) -> Iterator[Opener]:
     with ExitStack() as stack:
 
         def open_bytes(content: bytes, limits: Limits | None = None) -> Archive:
-            path = tmp_path / "archive.tar"
+            # Each one a file of its own, so that several can be open at once.
+            path = Path(mkdtemp(dir=tmp_path)) / "archive.tar"
             path.write_bytes(content)
             return stack.enter_context(open_archive(path, limits or Limits()))
 

@@ -1,8 +1,9 @@
-"""Image sources in files and directories: docker archives and OCI layouts, compressed or not.
+"""Images in files and directories: docker archives and OCI layouts, compressed or not.
 
 It finds an image and gives its documents, checked, and its layers' blobs, as they are stored.
 ``VerifyingReader`` checks a blob while it is read and ``decompress`` undoes its compression; unpacking it
-is not this package's business, and neither is where it is kept. Imports the packages ``image`` and ``tar``
+is not this package's business, and neither is where it is kept. What writes images is in ``writing``, which
+is imported by itself. Imports the packages ``image`` and ``tar``
 alone.
 """
 

@@ -53,7 +53,7 @@ class Layout:
         return tuple(
             ImageRef(
                 index=numbers[0],
-                names=_distinct(_name(self._entries[number]) for number in numbers),
+                names=_distinct(listed_name(self._entries[number]) for number in numbers),
                 tags=_distinct(_tag(self._entries[number]) for number in numbers),
             )
             for numbers in places.values()
@@ -76,7 +76,7 @@ class Layout:
         found = [number for number in numbers if self._entries[number].annotations.get(names.REF_NAME) == selector]
         if not found:
             name = _full_name(selector)
-            found = [number for number in numbers if name is not None and _name(self._entries[number]) == name]
+            found = [number for number in numbers if name is not None and listed_name(self._entries[number]) == name]
         if not found:
             raise ArchiveError(f"no descriptor found for reference {shown(selector)}")
         if len({self._digest(number) for number in found}) > 1:
@@ -109,7 +109,7 @@ class Layout:
             raise ArchiveError(f"layer {layer.digest} has {size} bytes, but its descriptor says {layer.size}")
 
 
-def _name(entry: Descriptor) -> str | None:
+def listed_name(entry: Descriptor) -> str | None:
     """Return an entry's full name; a bare tag isn't one, and neither is whatever else the image-spec lets it be."""
     stated = entry.annotations.get(names.CONTAINERD_NAME)
     if stated is not None:
@@ -120,7 +120,7 @@ def _name(entry: Descriptor) -> str | None:
 
 def _tag(entry: Descriptor) -> str | None:
     """Return the annotation that selects an entry without being its name."""
-    text, name = entry.annotations.get(names.REF_NAME), _name(entry)
+    text, name = entry.annotations.get(names.REF_NAME), listed_name(entry)
     says_the_name = text is not None and name is not None and _full_name(text) == name
     return None if says_the_name else text
 

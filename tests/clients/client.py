@@ -8,13 +8,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.clients import image, layers, listing
+from tests.clients.installation import INTERPRETER, install
 from tests.safety.daemons import wait_for
 
 USER = 4711
@@ -52,7 +52,8 @@ class Program:
     """None: the kernel does it."""
 
 
-OURS = Program("unionfs-overlay", "fuse.unionfs-overlay", Path(sys.executable).with_name("unionfs-overlay"))
+OURS = Program("unionfs-overlay", "fuse.unionfs-overlay", Path("/run/unionfs/unionfs-overlay"))
+"""Installed in the ``/run`` that only the clients see."""
 FUSE_OVERLAYFS = Program("fuse-overlayfs", "fuse.fuse-overlayfs", Path("/usr/bin/fuse-overlayfs"))
 KERNEL = Program("kernel", "overlay")
 PROGRAMS = (OURS, FUSE_OVERLAYFS, KERNEL)
@@ -137,7 +138,7 @@ class Client:
 
     def show(self, *words: str) -> Mapping[str, str]:
         """List what ``podman WORDS`` mounts and names, as those in its user namespace see it."""
-        script = SHOW.format(python=os.path.realpath(sys.executable), listing=self.directory / "listing.py")
+        script = SHOW.format(python=INTERPRETER, listing=self.directory / "listing.py")
         answer = json.loads(self.run(*self.unshared("podman"), "sh", "-c", script, "sh", *words))
         assert answer["type"] == self.program.type, f"another file system serves {words}: {answer['type']}"
         entries: dict[str, str] = answer["entries"]
@@ -246,7 +247,7 @@ def _mounts_of(pid: int) -> list[str]:
 
 @contextmanager
 def mounts_of_ones_own(directory: Path) -> Iterator[int]:
-    """Have a process with mounts of its own, among which the user exists; give its id."""
+    """Have a process with mounts of its own, among which the user exists and our program is; give its id."""
     for name, line in {
         "passwd": f"ship:x:{USER}:{USER}::{directory}:/bin/sh", "group": f"ship:x:{USER}:",
         "subuid": f"ship:{FIRST_SUBORDINATE}:65536", "subgid": f"ship:{FIRST_SUBORDINATE}:65536",
@@ -262,6 +263,8 @@ def mounts_of_ones_own(directory: Path) -> Iterator[int]:
     assert holder.stdout is not None
     try:
         assert holder.stdout.readline() == b"ready\n", "mounts of one's own can't be made here"
+        assert OURS.path is not None
+        install(OURS.path, Path(f"/proc/{holder.pid}/root"))
         yield holder.pid
     finally:
         holder.kill()

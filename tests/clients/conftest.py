@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.clients.client import OURS, PROGRAMS, USER, Client, mounts_of_ones_own
+from tests.clients.installation import INTERPRETER
 from tests.filesystems import scratch
 from tests.safety.daemons import fuse_for_every_user
 
@@ -33,10 +33,11 @@ def clients(request: pytest.FixtureRequest, holder: tuple[Path, int]) -> Iterato
     directory, pid = holder
     uid = USERS[request.param]
     made = [Client(program, uid, directory / f"{request.param}-{program.name}", pid) for program in PROGRAMS]
-    _can_run_ours(uid)
+    for client in made:
+        client.directory.mkdir()
+    _can_run_interpreter(made[0])
     try:
         for client in made:
-            client.directory.mkdir()
             client.make_storage()
         yield made
     finally:
@@ -51,11 +52,8 @@ def ours(clients: list[Client]) -> Client:
     return clients[0]
 
 
-def _can_run_ours(uid: int) -> None:
-    """Skip where the checkout or the interpreter lies where the user may not go."""
-    try:
-        subprocess.run(
-            [str(OURS.path), "--version"], user=uid, group=uid, extra_groups=[], check=True, capture_output=True
-        )
-    except (PermissionError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"user {uid} can't run {OURS.path}, whose directory is closed: {error}")
+def _can_run_interpreter(client: Client) -> None:
+    """Skip where the Python that runs this lies where the user may not go."""
+    done = client.start(INTERPRETER, "--version")
+    if done.returncode != 0:
+        pytest.skip(f"user {client.uid} can't run {INTERPRETER}: {done.stderr}")

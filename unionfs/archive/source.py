@@ -24,7 +24,8 @@ from unionfs.image import layout as layout_names
 if TYPE_CHECKING:
     from unionfs.tar.source import Stream
 
-_TRANSPORTS = ("docker-archive:", "oci-archive:", "oci:")
+TRANSPORTS = ("docker-archive:", "oci-archive:", "oci:")
+"""What a source that isn't in the store begins with, as in containers-transports(5)."""
 _NO_MATCH = "payload does not match any of the supported image formats"
 _ROOTFS = frozenset({"bin", "dev", "etc", "lib", "proc", "sbin", "usr", "var"})
 """Names of which a root file system has at least two at its top, and an image archive none."""
@@ -81,7 +82,7 @@ def parse_source(text: str) -> tuple[str, str | None]:
     empty.
     """
     path, colon, selector = text, "", ""
-    for transport in _TRANSPORTS:
+    for transport in TRANSPORTS:
         if text.startswith(transport):
             path, colon, selector = text.removeprefix(transport).partition(":")
     if not path:

@@ -1,7 +1,7 @@
-"""What is kept on disk: the layers of images, each unpacked once, under its chain id.
+"""What is kept on disk: images, as an OCI image layout, and their layers, each unpacked once, under its chain id.
 
-Owns the directory that holds them: what its names mean, who may write, what survives a crash, and that nothing of an
-image appears there before all of it was verified. Prints nothing.
+Owns what the names in the store's directory mean, who may write, what survives a crash, and that nothing of an image
+appears there before all of it was verified. Prints nothing.
 """
 
 from unionfs.store.error import StoreError

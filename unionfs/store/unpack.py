@@ -36,6 +36,8 @@ class UnpackedLayer:
     diff_id: Digest
     chain_id: Digest
     path: Path
+    is_new: bool
+    """Whether it was unpacked now, and wasn't there before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +164,8 @@ class _Unpacking:
     def _described(self) -> Unpacked:
         return Unpacked(
             layers=tuple(
-                UnpackedLayer(layer.diff_id, layer.chain_id, self._layers.path_of(name))
-                for layer, name in zip(self._image.layers, self._names, strict=True)
+                UnpackedLayer(layer.diff_id, layer.chain_id, self._layers.path_of(name), number in self._missing)
+                for number, (layer, name) in enumerate(zip(self._image.layers, self._names, strict=True))
             ),
             lowerdir=lowerdir_option(self._layers.showing(self._names)),
             warnings=tuple(self._warnings),

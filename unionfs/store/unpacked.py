@@ -39,6 +39,10 @@ class UnpackedLayers:
             raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fsencode(self.path_of(name)))
         return True
 
+    def names(self) -> list[bytes]:
+        """Give the names of all layers."""
+        return sorted(os.fsencode(name) for name in os.listdir(self.fd) if not name.startswith("."))
+
     def path_of(self, name: bytes) -> Path:
         """Give the absolute path of the layer *name*."""
         return self.path / os.fsdecode(name)

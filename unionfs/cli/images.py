@@ -1,0 +1,69 @@
+"""The images that commands are given: by a name in the store, or in a file that is named as skopeo names it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from unionfs.archive import Image, open_archive, parse_source
+from unionfs.archive.source import TRANSPORTS
+from unionfs.cli.report import escape
+from unionfs.image import Platform, Reference
+from unionfs.store.store import StackedImage, Store
+
+ROOT_VARIABLE = "UNIONFS_ROOT"
+
+
+def store_path() -> Path:
+    """Give the path of the store: as the environment says, or where each user's own is by custom."""
+    named = os.environ.get(ROOT_VARIABLE)
+    if named:
+        return Path(named)
+    if os.geteuid() == 0:
+        return Path("/var/lib/unionfs")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "unionfs"
+
+
+@contextmanager
+def opened_store(root: Path | None = None) -> Iterator[Store]:
+    """Open the store at *root*, by default the user's own."""
+    path = root or store_path()
+    with Store(path, lambda holder: _say_who_is_waited_for(path, holder)) as store:
+        yield store
+
+
+@contextmanager
+def opened_image(store: Store, argument: str, platform: Platform | None = None) -> Iterator[StackedImage]:
+    """Give the image that *argument* means, unpacked; what it needs stays in the store meanwhile.
+
+    It is a name or id in the store, or ``docker-archive:FILE[:REF]``, ``oci-archive:FILE[:REF]`` or ``oci:DIR[:REF]``,
+    whose image then is in the store without a name.
+
+    Raises:
+        StoreError, ImageError, OSError: there is no such image, or it can't be read or stored.
+    """
+    if argument.startswith(TRANSPORTS):
+        with store.using():
+            yield _from_file(store, argument, platform)
+        return
+    with store.using():
+        yield store.stack(store.find(argument), argument)
+
+
+def _from_file(store: Store, argument: str, platform: Platform | None) -> StackedImage:
+    path, selector = parse_source(argument)
+    with open_archive(path) as source:
+        image = source.image(selector, platform)
+        loaded = store.load(image, ())
+    return store.stack(store.by_manifest(loaded.manifest.digest), argument)
+
+
+def names_of(image: Image) -> tuple[Reference, ...]:
+    """Give the names that an image has in its archive."""
+    return tuple(map(Reference.parse, image.names))
+
+
+def _say_who_is_waited_for(path: Path, holder: int | None) -> None:
+    who = "another process" if holder is None else f"process {holder}"
+    print(escape(f"unionfs: waiting for {who}, which is using the store {path}"), file=sys.stderr, flush=True)

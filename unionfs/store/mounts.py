@@ -1,0 +1,113 @@
+"""Which mounts use the store: a directory for each, locked by the process that serves it for as long as it does.
+
+So a mount whose daemon was killed is told from one that goes on without asking anybody, and what it has left is swept.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from unionfs.image.strict_json import Fields, parse
+from unionfs.layer.unpack import remove_tree
+from unionfs.store.layout import MOUNTS, StoreLayout, write_synced
+from unionfs.store.locks import is_free, open_lock
+from unionfs.store.uppers import Upper, Use, make_directories
+
+_RECORD = b"record"
+_LOCK = b"lock"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class MountInUse:
+    """A mount that is being served."""
+
+    use: Use
+    mountpoint: str
+    upper: str
+    """The name of its upper, empty where it has none with a name."""
+
+
+class StoredMount:
+    """The record of one mount, held by the process that serves it; a fork of it holds it too."""
+
+    def __init__(self, directory: int, name: bytes, lock: int, upper: Upper | None) -> None:
+        self._directory = directory
+        self._name = name
+        self._lock = lock
+        self.upper = upper
+        """The temporary upper that goes with it."""
+
+    def end(self) -> None:
+        """Remove the record, and the temporary upper with it."""
+        remove_tree(self._directory, self._name)
+        os.close(self._lock)
+        os.close(self._directory)
+
+
+class Mounts:
+    """The mounts of images of one store. The content lock is held by whoever calls."""
+
+    def __init__(self, layout: StoreLayout) -> None:
+        self._layout = layout
+
+    def begin(self, use: Use, mountpoint: str, *, upper: str = "", temporary_over: Path | None = None) -> StoredMount:
+        """Record a mount before it is made, so that what it needs stays.
+
+        *upper* is the name of the upper that it uses. *temporary_over*: it gets one of its own, over that layer.
+        """
+        name = secrets.token_hex(8).encode()
+        with ExitStack() as undo:
+            directory = os.open(MOUNTS, _DIRECTORY, dir_fd=self._layout.fd)
+            undo.callback(os.close, directory)
+            os.mkdir(name, 0o700, dir_fd=directory)
+            undo.callback(remove_tree, directory, name)
+            lock = open_lock(os.path.join(name, _LOCK), directory)
+            undo.callback(os.close, lock)
+            if not is_free(lock):
+                raise RuntimeError("the lock of a new mount is taken")
+            temporary = None
+            if temporary_over is not None:
+                make_directories(directory, name, temporary_over)
+                temporary = Upper("", use, self._layout.path / os.fsdecode(MOUNTS) / os.fsdecode(name))
+            write_synced(directory, os.path.join(name, _RECORD), use.as_bytes(mountpoint=mountpoint, upper=upper))
+            undo.pop_all()
+        return StoredMount(directory, name, lock, temporary)
+
+    def in_use(self) -> Iterator[MountInUse]:
+        """Give the mounts that are served."""
+        for name in self._names():
+            if not self._is_over(name):
+                yield self._read(name)
+
+    def sweep(self) -> None:
+        """Remove what mounts have left that are served no more. Nobody else uses the store."""
+        directory = os.open(MOUNTS, _DIRECTORY, dir_fd=self._layout.fd)
+        try:
+            for name in self._names():
+                if self._is_over(name):
+                    remove_tree(directory, name)
+        finally:
+            os.close(directory)
+
+    def _names(self) -> list[bytes]:
+        return sorted(os.listdir(os.path.join(os.fsencode(self._layout.path), MOUNTS)))
+
+    def _is_over(self, name: bytes) -> bool:
+        try:
+            lock = os.open(os.path.join(MOUNTS, name, _LOCK), os.O_RDWR | os.O_CLOEXEC, dir_fd=self._layout.fd)
+        except FileNotFoundError:
+            return True
+        try:
+            return is_free(lock)
+        finally:
+            os.close(lock)
+
+    def _read(self, name: bytes) -> MountInUse:
+        what = f"the record of the mount {os.fsdecode(name)}"
+        content = self._layout.read(os.path.join(MOUNTS, name, _RECORD))
+        fields = Fields(parse(content, what), what)
+        return MountInUse(Use.read(content, what), fields.text("mountpoint") or "", fields.text("upper") or "")

@@ -1,0 +1,175 @@
+"""The local store of images: what the commands do with it.
+
+Owns which locks a step takes and in which order what it writes appears: content first, names last; and names go first.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from unionfs.archive import Image, Layer
+from unionfs.archive.images import check_layer_count
+from unionfs.archive.limits import DEFAULTS
+from unionfs.image import Descriptor, Digest, Reference
+from unionfs.store import garbage
+from unionfs.store.blobs import Blobs
+from unionfs.store.garbage import Removed
+from unionfs.store.images import Catalogue, Images, StoredImage, named, unnamed
+from unionfs.store.layout import LAYERS, StoreLayout
+from unionfs.store.load import Loaded, load
+from unionfs.store.locks import Waiting
+from unionfs.store.mounts import MountInUse, Mounts
+from unionfs.store.unpack import Progress, unpack_image
+from unionfs.store.unpacked import UnpackedLayers, layer_name
+from unionfs.store.uppers import Uppers, Use
+from unionfs.tar import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class StackedImage:
+    """An image with its unpacked layers, which stay as long as the store is being used."""
+
+    image: Image
+    layers: tuple[Path, ...]
+    """The directory of each layer, the lowest first."""
+    lowers: tuple[Path, ...]
+    """Those that show, the topmost first, as for ``lowerdir=``."""
+    use: Use
+    """What a mount of it needs."""
+
+
+class Store:
+    """An open store; a context manager. Its methods take the locks that they need, unless they say otherwise."""
+
+    def __init__(self, path: Path, waiting: Waiting = lambda _: None) -> None:
+        """Open the store at *path*, made if it isn't there.
+
+        *waiting* is told of another process that is waited for, once that takes longer than a second.
+
+        Raises:
+            StoreError, ImageError: the directory holds something else.
+            OSError: it can't be made, read or written.
+        """
+        self.path = path.absolute()
+        self._waiting = waiting
+        self._layout = StoreLayout(path, waiting)
+        self.blobs = Blobs(self._layout)
+        self._images = Images(self._layout, self.blobs)
+        self.uppers = Uppers(self._layout)
+        self.mounts = Mounts(self._layout)
+
+    @contextmanager
+    def using(self) -> Iterator[None]:
+        """Keep what the store holds from being removed."""
+        with self._layout.sharing():
+            yield
+
+    def catalogue(self) -> Catalogue:
+        """Read all images, with what is damaged among them."""
+        with self.using():
+            return self._images.catalogue()
+
+    def by_manifest(self, digest: Digest) -> StoredImage:
+        """Give the image with this manifest.
+
+        Raises:
+            StoreError: there is none.
+        """
+        return self.find(str(digest))
+
+    def find(self, argument: str) -> StoredImage:
+        """Give the image that a user means; see ``Catalogue.find``."""
+        return self.catalogue().find(argument)
+
+    def open(self, stored: StoredImage) -> Image:
+        """Give an image as any source gives it. The store is being used (``using``) while its layers are read."""
+        check_layer_count(stored.config, len(stored.manifest.layers), DEFAULTS)
+        content = self._images.document(stored.descriptor, "manifest")
+        layers = tuple(
+            Layer(diff_id, chain_id, layer, partial(self.blobs.open, layer.digest))
+            for layer, diff_id, chain_id in zip(
+                stored.manifest.layers, stored.config.diff_ids, stored.config.chain_ids, strict=True
+            )
+        )
+        return Image(tuple(map(str, stored.names)), stored.config, stored.id, stored.manifest_digest, content, layers)
+
+    def stack(self, stored: StoredImage, called: str = "") -> StackedImage:
+        """Give the layers of an image, unpacked. The store is being used."""
+        image = self.open(stored)
+        names = [layer_name(layer.chain_id) for layer in image.layers]
+        directory = os.open(self.path / LAYERS, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            layers = UnpackedLayers(self.path / LAYERS, directory)
+            if not names or not all(map(layers.has, names)):
+                unpack_image(image, self.path / LAYERS, waiting=self._waiting)
+            lowers = layers.showing(names)
+        finally:
+            os.close(directory)
+        use = Use(called or stored.shown, stored.id, stored.descriptor, tuple(map(os.fsdecode, names)))
+        return StackedImage(image, tuple(map(layers.path_of, names)), lowers, use)
+
+    def load(
+        self,
+        image: Image,
+        names: Sequence[Reference],
+        limits: Limits | None = None,
+        progress: Progress = lambda *_: None,
+    ) -> Loaded:
+        """Take an image in, under *names*; another image that had one of them stays, without it.
+
+        Raises:
+            StoreError, ArchiveError: something of it is damaged, missing, or isn't what its digest says.
+            OSError: there is no room, or the store can't be written.
+        """
+        with self.using():
+            loaded = load(self._layout, self.blobs, image, limits or Limits(), progress, self._waiting)
+            self._name(loaded.manifest, names)
+            return loaded
+
+    def tag(self, stored: StoredImage, names: Sequence[Reference]) -> None:
+        """Give an image further names; another image that had one of them stays, without it."""
+        with self.using():
+            self._name(stored.descriptor, names)
+
+    def _name(self, image: Descriptor, names: Sequence[Reference]) -> None:
+        self._images.change(lambda entries: named(entries, image, names))
+
+    def untag(self, names: Sequence[Reference], *, keeping: bool) -> None:
+        """Take names away; an image that has lost its last one goes, unless *keeping*."""
+        with self.using():
+            self._images.change(lambda entries: unnamed(entries, set(names), keeping=keeping))
+
+    def drop(self, stored: StoredImage) -> None:
+        """Take an image out of the index, with all its names; its content goes with ``collect``."""
+        with self.using():
+            self._images.change(lambda entries: [entry for entry in entries if entry.digest != stored.manifest_digest])
+
+    def mounted(self) -> tuple[MountInUse, ...]:
+        """Give the mounts that are served."""
+        with self.using():
+            return tuple(self.mounts.in_use())
+
+    def collect(self) -> Removed:
+        """Remove all content that nothing leads to, and what killed processes left.
+
+        Raises:
+            StoreError: documents are damaged, so that it can't be known what is needed.
+        """
+        with self._layout.alone():
+            self.mounts.sweep()
+            keep = garbage.needed(self._images, self.uppers, self.mounts)
+            return garbage.remove_all_but(self._layout, self.blobs, keep, self._waiting)
+
+    def close(self) -> None:
+        """Close the store's directory."""
+        self._layout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

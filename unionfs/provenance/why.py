@@ -27,7 +27,7 @@ class Step(NamedTuple):
 
     ``what`` a change is of: ``type``, ``content``, ``target``, ``device``, ``mode``, ``owner``, ``time``, ``xattrs``;
     none where the same is shipped once more. ``by`` is the path that does it: the path itself, or a directory above it.
-    ``shown`` is what is at the path from there on, and ``hidden`` the size in bytes of the files, at the path or beneath
+    ``shown`` is what is at the path from there on. ``hidden`` is the size in bytes of the files, at the path or beneath
     it, that no longer show.
     """
 

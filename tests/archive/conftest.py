@@ -8,6 +8,7 @@ from tempfile import mkdtemp
 import pytest
 
 from tests.archive.build import Files, tar, tree
+from tests.archive.programs import FILES, Programs
 from tests.archive.reading import Opener, Opening
 from unionfs.archive import Archive, Limits, open_archive
 
@@ -39,3 +40,13 @@ def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opening]
             return stack.enter_context(open_archive(path))
 
         yield open_files
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+    made = Programs(tmp_path_factory.mktemp("programs"))
+    made.build("localhost/base:1", FILES[0])
+    made.build("localhost/app:2", FILES[1], "localhost/base:1")
+    made.podman("tag", "localhost/app:2", "localhost/other/app:latest")
+    yield made
+    made.podman("rmi", "--all", "--force")

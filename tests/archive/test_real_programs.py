@@ -2,69 +2,16 @@
 
 import io
 import json
-import os
-import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.archive.programs import FILES, Programs
 from tests.archive.reading import contents
 from tests.image.documents import sha256
 from unionfs.archive import Image, open_archive, parse_source
 from unionfs.image import Platform
 from unionfs.tar import Kind, Reader
-
-
-@dataclass
-class Programs:
-    """The programs with a storage of their own."""
-
-    top: Path
-
-    def run(self, *command: str) -> str:
-        done = subprocess.run(command, cwd=self.top, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
-        return done.stdout.strip()
-
-    def buildah(self, *arguments: str) -> str:
-        return self.run("buildah", *self._storage(), *arguments)
-
-    def podman(self, *arguments: str) -> str:
-        return self.run("podman", *self._storage(), *arguments)
-
-    def _storage(self) -> tuple[str, ...]:
-        return "--root", str(self.top / "root"), "--runroot", str(self.top / "run"), "--storage-driver", "vfs"
-
-    def build(self, name: str, files: dict[str, bytes], parent: str = "scratch", *options: str) -> None:
-        """Commit an image with one more layer than its parent."""
-        container = self.buildah("from", "--pull-never", *options, parent)
-        for path, content in files.items():
-            (self.top / "source").write_bytes(content)
-            self.buildah("copy", container, "source", path)
-        self.buildah("config", "--env", "GREETING=hello", "--cmd", "/bin/run", "--workingdir", "/work", container)
-        self.buildah("commit", "--quiet", container, name)
-        self.buildah("rm", container)
-
-    def inspect(self, name: str) -> dict[str, Any]:
-        found: list[dict[str, Any]] = json.loads(self.podman("image", "inspect", name))
-        return found[0]
-
-
-BIG = os.urandom(300_000)
-FILES = [{"/hello": b"hello\n"}, {"/etc/big": BIG}]
-
-
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
-    made = Programs(tmp_path_factory.mktemp("programs"))
-    made.build("localhost/base:1", FILES[0])
-    made.build("localhost/app:2", FILES[1], "localhost/base:1")
-    made.podman("tag", "localhost/app:2", "localhost/other/app:latest")
-    yield made
-    made.podman("rmi", "--all", "--force")
 
 
 def check(programs: Programs, image: Image, name: str = "localhost/app:2") -> None:

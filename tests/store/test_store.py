@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.image.documents import sha256
 from tests.store import images
+from tests.tarball import archive, file
 from unionfs.archive import ArchiveError, open_archive
 from unionfs.image import Reference
 from unionfs.store import StoreError
@@ -20,8 +22,8 @@ TWO = Reference.parse("localhost:5000/other:2")
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "store") as opened:
-        yield opened
+    with Store(tmp_path / "store") as made:
+        yield made
 
 
 @pytest.fixture
@@ -32,8 +34,8 @@ def demo(tmp_path: Path) -> Path:
 
 
 def load(store: Store, source: Path, *names: Reference) -> None:
-    with open_archive(source) as archive:
-        store.load(archive.image(), names)
+    with open_archive(source) as opened:
+        store.load(opened.image(), names)
 
 
 def content(store: Store) -> dict[str, int]:
@@ -60,7 +62,7 @@ def test_what_is_not_there_is_named(store: Store, demo: Path, argument: str) -> 
 
 def test_an_id_that_begins_like_another_is_ambiguous(store: Store, tmp_path: Path) -> None:
     for number in range(17):
-        load(store, images.layout(tmp_path / f"{number}", images.archive(images.file(b"f", b"%d" % number))))
+        load(store, images.layout(tmp_path / f"{number}", archive(file(b"f", b"%d" % number))))
     first = [image.id.hex[0] for image in store.catalogue().images]
     twice = next(digit for digit in first if first.count(digit) > 1)
     with pytest.raises(StoreError, match="is ambiguous"):
@@ -85,8 +87,8 @@ def test_loading_an_image_again_writes_nothing(store: Store, demo: Path) -> None
 
 def test_manifest_and_config_stay_as_they_came(store: Store, demo: Path) -> None:
     load(store, demo, ONE)
-    with open_archive(demo) as archive:
-        image = archive.image()
+    with open_archive(demo) as opened:
+        image = opened.image()
     found = store.find("demo:1")
     assert (found.manifest_digest, found.id) == (image.manifest_digest, image.config_digest)
 
@@ -144,7 +146,7 @@ def test_a_layer_that_lacks_is_unpacked_when_it_is_needed(store: Store, demo: Pa
 
 def test_an_image_whose_layer_is_damaged_leaves_nothing(store: Store, tmp_path: Path) -> None:
     source = images.layout(tmp_path / "bad", images.BOTTOM, images.MIDDLE)
-    blob = source / "blobs/sha256" / images.sha256(images.MIDDLE).removeprefix("sha256:")
+    blob = source / "blobs/sha256" / sha256(images.MIDDLE).removeprefix("sha256:")
     blob.write_bytes(blob.read_bytes().replace(b"M", b"N"))
     with pytest.raises((StoreError, ArchiveError)):
         load(store, source, ONE)
@@ -156,7 +158,7 @@ def test_a_damaged_blob_is_refused_where_its_layer_is_there_already(store: Store
     load(store, demo, ONE)
     before = content(store)
     source = images.layout(tmp_path / "bad", images.BOTTOM, images.MIDDLE)
-    blob = source / "blobs/sha256" / images.sha256(images.MIDDLE).removeprefix("sha256:")
+    blob = source / "blobs/sha256" / sha256(images.MIDDLE).removeprefix("sha256:")
     blob.write_bytes(blob.read_bytes().replace(b"M", b"N"))
     with pytest.raises(ArchiveError, match="digest"):
         load(store, source, TWO)

@@ -1,14 +1,14 @@
 """The images that commands are given: by a name in the store, or in a file that is named as skopeo names it."""
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from unionfs.archive import Image, open_archive, parse_source
 from unionfs.archive.source import TRANSPORTS
-from unionfs.cli.report import escape
+from unionfs.cli.notices import say_who_is_waited_for
 from unionfs.image import Platform, Reference
 from unionfs.store.store import StackedImage, Store
 
@@ -29,7 +29,7 @@ def store_path() -> Path:
 def opened_store(root: Path | None = None) -> Iterator[Store]:
     """Open the store at *root*, by default the user's own."""
     path = root or store_path()
-    with Store(path, lambda holder: _say_who_is_waited_for(path, holder)) as store:
+    with Store(path, partial(say_who_is_waited_for, f"using the store {path}")) as store:
         yield store
 
 
@@ -62,8 +62,3 @@ def _from_file(store: Store, argument: str, platform: Platform | None) -> Stacke
 def names_of(image: Image) -> tuple[Reference, ...]:
     """Give the names that an image has in its archive."""
     return tuple(map(Reference.parse, image.names))
-
-
-def _say_who_is_waited_for(path: Path, holder: int | None) -> None:
-    who = "another process" if holder is None else f"process {holder}"
-    print(escape(f"unionfs: waiting for {who}, which is using the store {path}"), file=sys.stderr, flush=True)

@@ -1,0 +1,67 @@
+"""What commands that read an image archive share: opening it, its platform, and how far its layers are."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import click
+
+from unionfs.archive import Archive, Image, open_archive, open_stream, parse_source
+from unionfs.archive import Limits as ArchiveLimits
+from unionfs.cli.arguments import UsageError
+from unionfs.cli.notices import warn
+from unionfs.image import ImageError, Platform
+from unionfs.store import Progress
+
+
+def platform_of(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Platform | None:
+    """Read an option's value; for click."""
+    try:
+        return None if text is None else Platform.parse(text)
+    except ImageError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@contextmanager
+def opened_archive(archive: str, limits: ArchiveLimits) -> Iterator[tuple[Archive, str | None]]:
+    """Open the source that *archive* names, ``-`` being standard input; give it and the selector at its end."""
+    if archive == "-":
+        if sys.stdin.isatty():
+            raise UsageError("an archive can't be read from a terminal: redirect standard input, or name a file")
+        with open_stream(sys.stdin.buffer, "standard input", limits) as source:
+            yield source, None
+        return
+    path, selector = parse_source(archive)
+    with open_archive(path, limits) as source:
+        yield source, selector
+
+
+def warn_of_platform(image: Image, asked: Platform | None) -> None:
+    """Say so if an image that left no choice is for another platform; one that tells none is for any."""
+    offered, wanted = image.config.platform, asked or Platform.host()
+    # Which variants this machine's processor runs isn't known.
+    if offered.known and not wanted.matches(offered if asked else replace(offered, variant="")):
+        warn(f"the image is for {offered}, not for {wanted}")
+
+
+@contextmanager
+def layer_progress(image: Image, *, quiet: bool = False) -> Iterator[Progress]:
+    """Show how far each layer is, on standard error if that is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - takes as long to load as the rest together
+    from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - same
+    from rich.progress import Progress as Bars  # noqa: PLC0415 - same
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[int, TaskID] = {}
+
+        def report(number: int, done: int, total: int) -> None:
+            if number not in tasks:
+                tasks[number] = bars.add_task(image.layers[number].diff_id.hex[:12], total=total)
+            bars.update(tasks[number], completed=done)
+
+        yield report

@@ -13,7 +13,7 @@ extra=''
 if [ "$purpose" = test ]; then
     # The tools that write the images, layers and overlays that the tests compare with, and what looks at the results.
     packages="$packages attr acl libcap2-bin strace groff-base git e2fsprogs btrfs-progs util-linux procps bzip2 xz-utils zstd uidmap
-        podman skopeo umoci runc crun docker-registry fuse-overlayfs mmdebstrap stress-ng containerd"
+        podman skopeo umoci runc crun docker-registry fuse-overlayfs mmdebstrap stress-ng containerd zsh fish"
     extra='[dev]'
 elif [ "$purpose" = conformance ]; then
     # What the suites run; pjdfstest names its files by openssl.

@@ -18,10 +18,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "umount": ("unionfs.cli.umount", "unmount"),
     "unpack": ("unionfs.cli.unpack", "unpack an image archive into layer directories"),
     "flatten": ("unionfs.cli.flatten", "make an upper plain: no redirects, no metadata-only files"),
+    "completion": ("unionfs.cli.completion", "print a script that makes a shell complete command lines"),
 }
 ALIASES: Mapping[str, str] = {"unmount": "umount"}
 
-_COMMAND_LINES = "\n".join(f"  {name:<9} {summary}" for name, (_, summary) in COMMANDS.items())
+_COMMAND_LINES = "\n".join(f"  {name:<11} {summary}" for name, (_, summary) in COMMANDS.items())
 HELP = f"""\
 usage: unionfs [--debug] COMMAND ...
        unionfs --version | --help

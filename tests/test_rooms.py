@@ -17,11 +17,27 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "union": {"layer", "linux"},
     "view": {"union", "layer", "linux"},
     "provenance": {"view", "layer"},
+    "diff": {"view", "union", "layer", "linux", "tar"},
     "fuse": {"union", "layer", "linux"},
     "mount": {"fuse", "union", "layer", "linux"},
+    "shell": {"mount", "fuse", "image", "linux"},
     "archive": {"image", "tar"},
     "store": {"archive", "image", "layer", "tar", "linux"},
-    "cli": {"linux", "tar", "image", "layer", "union", "view", "provenance", "fuse", "mount", "archive", "store"},
+    "cli": {
+        "linux",
+        "tar",
+        "image",
+        "layer",
+        "union",
+        "view",
+        "provenance",
+        "diff",
+        "fuse",
+        "mount",
+        "shell",
+        "archive",
+        "store",
+    },
 }
 """Each room may import those named, and itself."""
 FUSE_LIBRARIES = {"pyfuse3", "trio"}

@@ -1,0 +1,198 @@
+"""Changes, or a whole tree, as a tar: what the OCI image-spec calls a layer (layer.md).
+
+Owns what of an entry goes into it: all that a mount shows, but for access times, and for attributes that belong to this
+machine or would be a layer's own marks to another program. Whiteouts are empty files without permissions, of the year
+1970. The same tree gives the same bytes.
+"""
+
+import errno
+import io
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from unionfs.diff.change import Change, ChangeKind
+from unionfs.diff.comparing import identity
+from unionfs.layer.attributes import Attributes
+from unionfs.layer.private_xattrs import is_private
+from unionfs.layer.whiteout import OPAQUE_MARKER, PREFIX
+from unionfs.tar import Entry, Kind, TarError, Writer, printable
+from unionfs.union.inode import Identity
+from unionfs.view import View
+
+_ROOT = b"./"
+_KINDS = {
+    stat.S_IFREG: Kind.FILE,
+    stat.S_IFDIR: Kind.DIR,
+    stat.S_IFLNK: Kind.SYMLINK,
+    stat.S_IFCHR: Kind.CHAR,
+    stat.S_IFBLK: Kind.BLOCK,
+    stat.S_IFIFO: Kind.FIFO,
+}
+_OF_THE_MACHINE = frozenset((b"security.selinux", b"security.ima", b"security.evm", b"system.nfs4_acl"))
+"""What a policy or file system here says of a file, and nowhere else is true."""
+_TRUSTED = b"trusted."
+"""Neither image readers nor ``unpack`` take attributes of this namespace from an archive."""
+_VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
+
+
+class Sink(Protocol):
+    """Anything whose ``write`` takes all the bytes it is given."""
+
+    def write(self, piece: bytes, /) -> object:
+        """Take ``piece``."""
+        ...
+
+
+class ChangedError(Exception):
+    """The tree changed while it was read, so that what was written is of no use; the text is one sentence."""
+
+
+def write_changes(changes: Iterable[Change], now: View, sink: Sink) -> list[str]:
+    """Write the layer that holds *changes*, in the order of ``layer_changes``; give a warning for what it can't hold.
+
+    Raises:
+        ChangedError: somebody writes to the tree.
+        TarError: no tar can hold one of the entries.
+        OSError: reading a layer failed.
+    """
+    tree = _TarOfTree(now, sink)
+    for change in changes:
+        with _noticing_changes(change.path):
+            tree.add_change(change)
+    return tree.finish()
+
+
+def write_tree(tree: View, sink: Sink) -> list[str]:
+    """Write all of *tree*, its root included; otherwise as ``write_changes``."""
+    tar = _TarOfTree(tree, sink)
+    for entry in tree.walk():
+        with _noticing_changes(entry.path):
+            tar.add(entry.path)
+    return tar.finish()
+
+
+@contextmanager
+def _noticing_changes(path: bytes) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _VANISHED:
+            raise
+        raise ChangedError(f"/{printable(path)} was changed while it was read") from error
+
+
+class _TarOfTree:
+    """A tar in the making, of what *tree* shows."""
+
+    def __init__(self, tree: View, sink: Sink) -> None:
+        self._tree = tree
+        self._writer = Writer(sink)
+        self._linked: dict[Identity, bytes] = {}
+        self._has_trusted = False
+        self._warnings: list[str] = []
+
+    def finish(self) -> list[str]:
+        """End the tar, and give the warnings."""
+        self._writer.finish()
+        return self._warnings
+
+    def add_change(self, change: Change) -> None:
+        """Write what the layer holds for *change*."""
+        if not change.is_stored and change.kind is not ChangeKind.ADDED and not change.covered:
+            above, _, name = change.path.rpartition(b"/")
+            self._writer.add(_marker(_joined(above, PREFIX + name)))
+        if change.attributes is not None:
+            self.add(change.path)
+        if change.opaque:
+            self._writer.add(_marker(_joined(change.path, OPAQUE_MARKER)))
+
+    def add(self, path: bytes) -> None:
+        """Write what shows at *path*."""
+        shown = self._tree.attributes(path)
+        kind = _KINDS.get(shown.type_bits)
+        if kind is None:
+            self._warnings.append(f"/{printable(path)} is a socket, which a layer can't hold; it is left out")
+            return
+        if kind is not Kind.DIR and shown.nlink > 1:
+            file = identity(self._tree.places(path)[0])
+            first = self._linked.setdefault(file, path)
+            if first != path:
+                self._writer.add(self._entry(path, shown, Kind.HARDLINK, first))
+                return
+        if kind is Kind.FILE:
+            self._add_file(path, shown)
+            return
+        target = self._tree.readlink(path) if kind is Kind.SYMLINK else b""
+        self._writer.add(self._entry(path, shown, kind, target))
+
+    def _add_file(self, path: bytes, shown: Attributes) -> None:
+        with self._tree.open(path) as content:
+            shown.size = os.fstat(content.fileno()).st_size
+            limited = _Limited(content, shown.size)
+            try:
+                self._writer.add(self._entry(path, shown, Kind.FILE), limited)
+            except TarError as error:
+                if limited.left:
+                    raise ChangedError(f"/{printable(path)} became shorter while it was read") from error
+                raise
+
+    def _entry(self, path: bytes, shown: Attributes, kind: Kind, target: bytes = b"") -> Entry:
+        is_device = kind in (Kind.CHAR, Kind.BLOCK)
+        return Entry(
+            name=path or _ROOT,
+            kind=kind,
+            mode=stat.S_IMODE(shown.mode),
+            uid=shown.uid,
+            gid=shown.gid,
+            size=shown.size if kind is Kind.FILE else 0,
+            mtime_ns=shown.mtime_ns,
+            atime_ns=None,
+            linkname=target,
+            devmajor=os.major(shown.rdev) if is_device else 0,
+            devminor=os.minor(shown.rdev) if is_device else 0,
+            xattrs={} if kind is Kind.HARDLINK else self._xattrs(path),
+            sparse=None,
+        )
+
+    def _xattrs(self, path: bytes) -> dict[bytes, bytes]:
+        kept = {}
+        for name, value in self._tree.xattrs(path).items():
+            if name.startswith(_TRUSTED):
+                self._warn_of_trusted(path)
+            elif name not in _OF_THE_MACHINE and not is_private(name):
+                kept[name] = value
+        return kept
+
+    def _warn_of_trusted(self, path: bytes) -> None:
+        if not self._has_trusted:
+            self._has_trusted = True
+            self._warnings.append(
+                f"/{printable(path)} has a trusted.* attribute, which is for this machine alone; "
+                "such attributes are left out"
+            )
+
+
+class _Limited:
+    """The content of a file as far as it went when it was opened: a log may grow meanwhile."""
+
+    def __init__(self, file: io.FileIO, size: int) -> None:
+        self._file = file
+        self.left = size
+
+    def read(self, size: int, /) -> bytes:
+        """Read from the file."""
+        piece = self._file.read(min(size, self.left))
+        self.left -= len(piece)
+        return piece
+
+
+def _joined(above: bytes, name: bytes) -> bytes:
+    return above + b"/" + name if above else name
+
+
+def _marker(name: bytes) -> Entry:
+    """Give a whiteout: it has no content, no permissions, no owner, and the time 0."""
+    return Entry(name, Kind.FILE, 0, 0, 0, 0, 0, None, b"", 0, 0, {}, None)

@@ -84,7 +84,7 @@ class Client:
         (self.directory / "containers.conf").write_text(CONTAINERS_CONF.format(runtime=self.runtime))
         (self.directory / "listing.py").write_text(Path(listing.__file__).read_text())
         (self.directory / "base.tar").write_bytes(image.archive())
-        if self.uid == 0 and self.program.path is not None:
+        if self.uid == 0 and self.program is FUSE_OVERLAYFS:
             self._map_no_layers()
         for path in (self.directory, *self.directory.iterdir()):
             os.chown(path, self.uid, self.uid)
@@ -200,7 +200,8 @@ class Client:
     def _map_no_layers(self) -> None:
         """Let containers-storage know that the kernel can't map the ids of a layer.
 
-        Before version 1.46 it has both the kernel and the program map them, where the kernel can; here it remembers.
+        Before version 1.46 it has both the kernel and the program map them, where the kernel can, and with
+        fuse-overlayfs nobody owns anything then; here it remembers.
         """
         known = self._outside(self.runtime / "run/overlay")
         known.mkdir(parents=True, mode=0o700)

@@ -11,7 +11,7 @@ import pytest
 from tests.mounts import MS_BIND, mount, unmount_or_detach
 from unionfs.linux import mounts
 from unionfs.linux.files import clone_content, descriptor_path, reopen, sync_file_system
-from unionfs.linux.handles import file_handle
+from unionfs.linux.handles import file_handle, open_by_handle
 from unionfs.linux.rename import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, renameat2
 from unionfs.linux.resolve import RESOLVE_IN_ROOT, openat2
 
@@ -101,6 +101,23 @@ def test_a_handle_names_an_inode_and_not_a_path(place: Path, fd: int) -> None:
     assert file_handle(fd, b"d") == handle
     with pytest.raises(FileNotFoundError):
         file_handle(fd, b"a")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root opens by handle")
+def test_what_a_handle_names_is_opened_until_it_is_gone(place: Path, fd: int) -> None:
+    (place / "a").write_bytes(b"content")
+    handle = file_handle(fd, b"a")
+    (place / "a").rename(place / "b")
+    mount = os.open(place, os.O_RDONLY)
+    try:
+        opened = open_by_handle(mount, handle, os.O_RDONLY)
+        assert os.read(opened, 9) == b"content"
+        os.close(opened)
+        (place / "b").unlink()
+        with pytest.raises(OSError, match=os.strerror(errno.ESTALE)):
+            open_by_handle(mount, handle, os.O_RDONLY)
+    finally:
+        os.close(mount)
 
 
 def test_a_file_system_without_handles_says_so() -> None:

@@ -1,4 +1,4 @@
-"""File handles: a name for an inode that outlives its paths (name_to_handle_at)."""
+"""File handles: a name for an inode that outlives its paths (name_to_handle_at, open_by_handle_at)."""
 
 import ctypes
 
@@ -27,3 +27,14 @@ def file_handle(dir_fd: int, name: bytes = b"") -> bytes:
     check(LIBC.name_to_handle_at(dir_fd, name, ctypes.byref(handle), ctypes.byref(mount_id), flags), name)
     kind = int(handle.kind).to_bytes(4, "big", signed=True)
     return kind + bytes(handle.handle[: handle.size])
+
+
+def open_by_handle(mount_fd: int, handle: bytes, flags: int) -> int:
+    """Open what ``file_handle`` gave *handle* for, through the mount of *mount_fd*, which isn't one of O_PATH.
+
+    Raises:
+        OSError: EPERM without CAP_DAC_READ_SEARCH, ESTALE where it is gone or on another file system.
+    """
+    kind, content = int.from_bytes(handle[:4], "big", signed=True), handle[4:]
+    given = _FileHandle(len(content), kind, (ctypes.c_ubyte * _MAX_HANDLE_SIZE)(*content))
+    return check(LIBC.open_by_handle_at(mount_fd, ctypes.byref(given), flags))

@@ -3,6 +3,7 @@
 Owns the choices that depend on what the upper can hold. Imported, as what it imports, in the process that serves.
 """
 
+import contextlib
 import os
 import resource
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from unionfs.layer.lower import open_lower
 from unionfs.layer.open_upper import OpenedUpper, UpperOptions, open_upper
 from unionfs.layer.ownership import OverrideForm
 from unionfs.mount.errors import MountError
+from unionfs.mount.kernel_mapped import as_on_disk
 from unionfs.mount.options import MountOptions, RedirectDir
 from unionfs.union.union import Settings, Union
 
@@ -39,7 +41,7 @@ class UnionStack:
         try:
             if options.writable:
                 self._opened = _open_upper(options, self._descriptors)
-            lowers = [open_lower(path, place, self._descriptors) for place, path in enumerate(_lower_paths(options))]
+            lowers = _open_lowers(options, self._descriptors)
             if self._opened is not None:
                 _refuse_upper_among(lowers, self._opened.upper.root)
             upper = None if self._opened is None else self._opened.upper
@@ -68,6 +70,14 @@ class UnionStack:
         self._descriptors.close()
         if self._opened is not None:
             self._opened.close()
+
+
+def _open_lowers(options: MountOptions, descriptors: Descriptors) -> list[Directory]:
+    paths = _lower_paths(options)
+    maps_ids = options.ids.users.ranges or options.ids.groups.ranges
+    upper = options.upper if options.writable else None
+    with as_on_disk(paths, upper) if maps_ids else contextlib.nullcontext(paths) as found:
+        return [open_lower(path, place, descriptors) for place, path in enumerate(found)]
 
 
 def _lower_paths(options: MountOptions) -> tuple[bytes, ...]:

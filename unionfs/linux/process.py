@@ -5,15 +5,19 @@ from collections.abc import Iterable
 
 from unionfs.linux.libc import LIBC, check
 
+PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
 PR_SET_NO_NEW_PRIVS = 38
 PR_SET_IO_FLUSHER = 57
 _CAPABILITY_VERSION_3 = 0x20080522
 CAPABILITIES = {
     "chown": 0, "dac_override": 1, "dac_read_search": 2, "fowner": 3, "fsetid": 4, "kill": 5, "setgid": 6,
-    "setuid": 7, "setpcap": 8, "sys_admin": 21, "sys_nice": 23, "sys_resource": 24, "mknod": 27, "setfcap": 31,
+    "setuid": 7, "setpcap": 8, "net_bind_service": 10, "net_raw": 13, "sys_chroot": 18, "sys_admin": 21,
+    "sys_nice": 23, "sys_resource": 24, "mknod": 27, "audit_write": 29, "setfcap": 31,
 }  # fmt: skip
+_MOST_CAPABILITIES = 64
 
 
 class _Header(ctypes.Structure):
@@ -49,6 +53,27 @@ def set_io_flusher() -> None:
         OSError: EPERM without CAP_SYS_RESOURCE.
     """
     _prctl(PR_SET_IO_FLUSHER, 1)
+
+
+def set_parent_death_signal(number: int) -> None:
+    """Have the kernel send this process the signal *number* when the thread that started it ends; 0 for none.
+
+    It is forgotten where the process becomes another user or gains capabilities (prctl(2)).
+    """
+    _prctl(PR_SET_PDEATHSIG, number)
+
+
+def limit_capabilities(names: Iterable[str]) -> None:
+    """Let neither this process nor what it starts ever gain another capability than *names* (the bounding set).
+
+    Raises:
+        KeyError: a name that isn't in ``CAPABILITIES``.
+        OSError: EPERM without CAP_SETPCAP.
+    """
+    keep = {CAPABILITIES[name] for name in names}
+    for number in set(range(_MOST_CAPABILITIES)) - keep:
+        if LIBC.prctl(PR_CAPBSET_READ, ctypes.c_ulong(number), *[ctypes.c_ulong(0)] * 3) == 1:
+            _prctl(PR_CAPBSET_DROP, number)
 
 
 def keep_capabilities(names: Iterable[str]) -> None:

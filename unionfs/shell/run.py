@@ -1,0 +1,127 @@
+"""Running a command in a root of its own: what the caller's process does.
+
+It starts the supervisor, gives it its ids, tells what goes wrong, passes signals on, and has the terminal back at the
+end. As root no user namespace is made: one is, where the right to mount is missing.
+"""
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+
+from unionfs.linux.process import has_capability
+from unionfs.mount.options import MountOptions
+from unionfs.shell import id_maps
+from unionfs.shell.children import HELD_BACK, start_child, wait_forwarding
+from unionfs.shell.error import ShellError
+from unionfs.shell.id_maps import IdMaps
+from unionfs.shell.mapped import start_mapped
+from unionfs.shell.report import Report, failures
+from unionfs.shell.setup import Setup
+from unionfs.shell.supervisor import Supervisor
+
+
+def needed_maps() -> IdMaps | None:
+    """Give the ids of the user namespace that this process needs to mount, or None where it needs none.
+
+    Raises:
+        OSError: a file that grants ids can't be read.
+    """
+    return None if has_capability("sys_admin") else id_maps.of_caller()
+
+
+def run(root: MountOptions, setup: Setup, maps: IdMaps | None, warn: Callable[[str], None]) -> int:
+    """Run the command of *setup* in *root*, whose paths are absolute, and give its exit code, as docker-run(1) does.
+
+    *maps* is what ``needed_maps`` gives. Returns when the command, all that it started and the mount have ended.
+
+    Raises:
+        ShellError: the command wasn't run; its ``code`` says what for.
+        OSError: the kernel refused a process or a pipe.
+    """
+    if not root.lowers:
+        raise ShellError("the image has no layers, so there is nothing in it to run")
+    with _terminal_given_back(), _children_told_of():
+        reading, writing = os.pipe()
+        report = Report(writing)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+        try:
+            try:
+                child = _start(Supervisor(root, setup, tuple(before), report), maps, report)
+            finally:
+                os.close(writing)
+            failure = _wait_for_start(child, reading, before, warn)
+            code = wait_forwarding(child)
+            if failure is not None:
+                raise failure
+            return code
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start(supervisor: Supervisor, maps: IdMaps | None, report: Report) -> int:
+    parent = os.getpid()
+    if maps is None:
+        return start_child(lambda: supervisor.run(parent), report)
+    return start_mapped(maps, lambda: supervisor.run(parent), report)
+
+
+def _wait_for_start(child: int, reading: int, mask: set[int], warn: Callable[[str], None]) -> ShellError | None:
+    """Wait until the command runs, and give why where it doesn't.
+
+    Until then a signal means to this process what it always does: what it raises ends the child.
+    """
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        return _first_failure(failures(reading), warn)
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+
+
+def _first_failure(told: Iterable[ShellError | str], warn: Callable[[str], None]) -> ShellError | None:
+    found = None
+    for failure in told:
+        if isinstance(failure, str):
+            warn(failure)
+        else:
+            found = found or failure
+    return found
+
+
+@contextlib.contextmanager
+def _terminal_given_back() -> Iterator[None]:
+    """Be in the terminal's foreground again at the end, if this process was at the start.
+
+    A shell makes itself the foreground and can't give that back: it doesn't see this process.
+    """
+    ours = os.getpgrp()
+    was_ours = _foreground() == ours
+    try:
+        yield
+    finally:
+        if was_ours and _foreground() != ours:
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
+            with contextlib.suppress(OSError):  # the terminal is gone
+                os.tcsetpgrp(0, ours)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _foreground() -> int | None:
+    try:
+        return os.tcgetpgrp(0)
+    except OSError:
+        return None  # no terminal
+
+
+@contextlib.contextmanager
+def _children_told_of() -> Iterator[None]:
+    """Have the ends of children told, which a caller may have chosen to ignore for all that it starts."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before)

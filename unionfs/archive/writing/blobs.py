@@ -7,21 +7,17 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from unionfs.archive import zstd_frames
-from unionfs.archive.decompress import decompress, is_compressed
-from unionfs.archive.gzip_member import MAGIC as GZIP_MAGIC
+from unionfs.archive.blob_type import layer_type
+from unionfs.archive.decompress import decompress
 from unionfs.archive.images import Layer
-from unionfs.archive.stream import CHUNK, ByteStream, Window
+from unionfs.archive.limits import DEFAULTS
+from unionfs.archive.stream import ByteStream, Window
 from unionfs.archive.verify import VerifyingReader
 from unionfs.image import Descriptor, Digest
-from unionfs.image.build import layer_type
-from unionfs.image.media_type import OCI_CONFIG
+from unionfs.image.media_type import OCI_LAYER
 
 if TYPE_CHECKING:
     from unionfs.tar.source import Stream
-
-_SNIFFED = 16
-
 
 Content = ByteStream | io.BytesIO
 
@@ -80,33 +76,18 @@ def stored_layer(layer: Layer) -> StoredLayer:
     damaged blob, and OSError.
     """
     with layer.open() as window:
-        compression = _compression(window)
-        if compression is None:
-            size = _expanded_size(window, layer.diff_id)
-            plain = Descriptor(layer_type(OCI_CONFIG), layer.diff_id, size)
-            return StoredLayer(plain, lambda: decompress(layer.open()))
-        media_type = layer_type(OCI_CONFIG, compression)
-        return StoredLayer(Descriptor(media_type, _digest(layer, window, compression), window.size), layer.open)
+        media_type = layer_type(window)
+        if media_type is None:
+            plain = Descriptor(OCI_LAYER, layer.diff_id, _expanded_size(window, layer.diff_id))
+            return StoredLayer(plain, lambda: decompress(layer.open(), DEFAULTS.expanded))
+        return StoredLayer(Descriptor(media_type, _digest(layer, window, media_type), window.size), layer.open)
 
 
-def _compression(window: Window) -> str | None:
-    """Return how a blob is compressed, empty if it isn't, None if OCI doesn't know the way."""
-    start = window.read(_SNIFFED)
-    window.seek(0)
-    if start.startswith(GZIP_MAGIC):
-        return "gzip"
-    if zstd_frames.is_frame(start):
-        return "zstd"
-    other = is_compressed(window)
-    window.seek(0)
-    return None if other else ""
-
-
-def _digest(layer: Layer, window: Window, compression: str) -> Digest:
+def _digest(layer: Layer, window: Window, media_type: str) -> Digest:
     """Return the digest of the blob as it is stored."""
     if layer.descriptor is not None:
         return layer.descriptor.digest
-    if not compression:
+    if media_type == OCI_LAYER:
         return layer.diff_id
     _expanded_size(window, layer.diff_id)
     window.seek(0)
@@ -115,7 +96,6 @@ def _digest(layer: Layer, window: Window, compression: str) -> Digest:
 
 def _expanded_size(window: Window, diff_id: Digest) -> int:
     """Return the bytes that a blob decompresses to, after they were found right."""
-    content = VerifyingReader(decompress(window), diff_id, None, f"layer {diff_id}")
-    while content.read(CHUNK):
-        pass
+    content = VerifyingReader(decompress(window, DEFAULTS.expanded), diff_id, None, f"layer {diff_id}")
+    content.verify()
     return content.count

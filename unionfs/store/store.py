@@ -81,6 +81,18 @@ class Store:
         """
         return self.find(str(digest))
 
+    def image_of(self, use: Use) -> StoredImage:
+        """Give the image that a mount or an upper needs, which may have no entry in the index any more.
+
+        Raises:
+            ImageError, ArchiveError: its documents are missing or wrong.
+        """
+        with self.using():
+            for image in self._images.catalogue().images:
+                if image.manifest_digest == use.manifest.digest:
+                    return image
+            return StoredImage(use.manifest, (), *self._images.documents(use.manifest))
+
     def find(self, argument: str) -> StoredImage:
         """Give the image that a user means; see ``Catalogue.find``."""
         return self.catalogue().find(argument)

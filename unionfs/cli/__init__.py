@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "mount": ("unionfs.cli.mount", "mount layers below an upper, or list what is mounted"),
     "umount": ("unionfs.cli.umount", "unmount"),
     "unpack": ("unionfs.cli.unpack", "unpack an image archive into layer directories"),
+    "save": ("unionfs.cli.save", "save images to an archive or a layout"),
     "flatten": ("unionfs.cli.flatten", "make an upper plain: no redirects, no metadata-only files"),
     "completion": ("unionfs.cli.completion", "print a script that makes a shell complete command lines"),
 }

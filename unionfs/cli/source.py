@@ -10,6 +10,7 @@ import click
 from unionfs.archive import Archive, Image, open_archive, open_stream, parse_source
 from unionfs.archive import Limits as ArchiveLimits
 from unionfs.cli.arguments import UsageError
+from unionfs.cli.bars import byte_bars
 from unionfs.cli.notices import warn
 from unionfs.image import ImageError, Platform
 from unionfs.store import Progress
@@ -48,20 +49,5 @@ def warn_of_platform(image: Image, asked: Platform | None) -> None:
 @contextmanager
 def layer_progress(image: Image, *, quiet: bool = False) -> Iterator[Progress]:
     """Show how far each layer is, on standard error if that is a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda *_: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - takes as long to load as the rest together
-    from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - same
-    from rich.progress import Progress as Bars  # noqa: PLC0415 - same
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[int, TaskID] = {}
-
-        def report(number: int, done: int, total: int) -> None:
-            if number not in tasks:
-                tasks[number] = bars.add_task(image.layers[number].diff_id.hex[:12], total=total)
-            bars.update(tasks[number], completed=done)
-
-        yield report
+    with byte_bars(quiet=quiet) as show:
+        yield lambda number, done, total: show(image.layers[number].diff_id.hex[:12], done, total)

@@ -65,10 +65,10 @@ def write_changes(changes: Iterable[Change], now: View, sink: Sink) -> list[str]
     return tree.finish()
 
 
-def write_tree(tree: View, sink: Sink) -> list[str]:
-    """Write all of *tree*, its root included; otherwise as ``write_changes``."""
-    tar = _TarOfTree(tree, sink)
-    for entry in tree.walk():
+def write_tree(tree: View, sink: Sink, top: bytes = b"", name: bytes = b"") -> list[str]:
+    """Write all of *tree*, its root included, or what is at *top* as *name*; otherwise as ``write_changes``."""
+    tar = _TarOfTree(tree, sink, top, name)
+    for entry in tree.walk(top):
         with _noticing_changes(entry.path):
             tar.add(entry.path)
     return tar.finish()
@@ -85,10 +85,12 @@ def _noticing_changes(path: bytes) -> Iterator[None]:
 
 
 class _TarOfTree:
-    """A tar in the making, of what *tree* shows."""
+    """A tar in the making, of what *tree* shows at *top*, which is called *name* there."""
 
-    def __init__(self, tree: View, sink: Sink) -> None:
+    def __init__(self, tree: View, sink: Sink, top: bytes = b"", name: bytes = b"") -> None:
         self._tree = tree
+        self._top = top
+        self._name = name
         self._writer = Writer(sink)
         self._linked: dict[Identity, bytes] = {}
         self._has_trusted = False
@@ -120,7 +122,7 @@ class _TarOfTree:
             file = identity(self._tree.places(path)[0])
             first = self._linked.setdefault(file, path)
             if first != path:
-                self._writer.add(self._entry(path, shown, Kind.HARDLINK, first))
+                self._writer.add(self._entry(path, shown, Kind.HARDLINK, self._called(first)))
                 return
         if kind is Kind.FILE:
             self._add_file(path, shown)
@@ -139,10 +141,14 @@ class _TarOfTree:
                     raise ChangedError(f"/{printable(path)} became shorter while it was read") from error
                 raise
 
+    def _called(self, path: bytes) -> bytes:
+        beneath = path[len(self._top) :].lstrip(b"/")
+        return _joined(self._name, beneath) if self._name and beneath else self._name or beneath or _ROOT
+
     def _entry(self, path: bytes, shown: Attributes, kind: Kind, target: bytes = b"") -> Entry:
         is_device = kind in (Kind.CHAR, Kind.BLOCK)
         return Entry(
-            name=path or _ROOT,
+            name=self._called(path),
             kind=kind,
             mode=stat.S_IMODE(shown.mode),
             uid=shown.uid,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.filesystems import TRANSPORTS, mounted, scratch
+from tests.posix.acl import ACCESS, acl
 from tests.posix.processes import NOBODY, effectively_nobody
 from tests.stacks import EMPTY, Device, Directory, Fifo, File, HardLink, Layer, Symlink, write
 from tests.unions import EVERYTHING, Kernel, Stack
@@ -202,6 +203,43 @@ def test_where_none_are_recorded_an_ordinary_user_copies_their_own_up_and_no_oth
             with pytest.raises(PermissionError):
                 kernel.write("theirs", b"x")
         assert [path.name for path in stack.upper.iterdir()] == ["mine"]
+        assert stack.staged() == []
+
+
+K = {"user.k": b"v"}
+CLOSED: Layer = {
+    ".": Directory(uid=NOBODY, gid=NOBODY),
+    "d": Directory(mode=0o555, uid=NOBODY, gid=NOBODY, xattrs=K),
+    "d/f": File(b"f", mode=0o444, uid=NOBODY, gid=NOBODY, xattrs=K),
+    "d/one": File(b"linked", uid=NOBODY, gid=NOBODY, xattrs=K),
+    "d/two": HardLink("d/one"),
+    "d/listed": Directory(mode=0o570, uid=NOBODY, gid=NOBODY, xattrs={ACCESS: acl(owner=5, group=7, other=0, mask=7)}),
+    "d/listed/f": File(b"f", uid=NOBODY, gid=NOBODY, xattrs=K),
+}
+
+
+def test_so_they_do_with_a_directory_in_which_its_owner_may_change_nothing() -> None:
+    with scratch() as place:
+        options = UpperOptions(override=OverrideForm.NEVER)
+        stack = Stack(place / "stack", (CLOSED,), SETTINGS["plain"], options)
+        for writable in (stack.upper, stack.work):
+            os.chown(writable, NOBODY, NOBODY)
+        with effectively_nobody(), stack.opened() as kernel:
+            before = {path: kernel.stat(path) for path in CLOSED}
+            for path in ("d/f", "d/one", "d/listed/f"):
+                kernel.write(path, b"F")
+            kernel.change("d/two", mode=0o400)
+            for path in ("d", "d/listed"):
+                assert (kernel.stat(path).mode, kernel.stat(path).mtime_ns) == (
+                    before[path].mode,
+                    before[path].mtime_ns,
+                )
+            assert kernel.xattrs("d") == {b"user.k": b"v"}
+            assert kernel.xattrs("d/listed")[ACCESS.encode()] == acl(owner=5, group=7, other=0, mask=7)
+            assert (kernel.read("d/two"), kernel.stat("d/one").nlink) == (b"Finked", 2)
+            kernel.change("d", mode=0o500)
+        found = {path: stat.S_IMODE((stack.upper / path).stat().st_mode) for path in ("d", "d/listed", "d/f")}
+        assert found == {"d": 0o500, "d/listed": 0o570, "d/f": 0o444}
         assert stack.staged() == []
 
 

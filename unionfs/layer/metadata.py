@@ -4,11 +4,12 @@ Owns the choice between real owners and ``override_stat``. Where the attribute s
 itself keeps permissions that let the daemon go on using it, and gives others no more than is shown.
 """
 
+import contextlib
 import errno
 import logging
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from unionfs.layer import private_xattrs
 from unionfs.layer.abilities import Abilities
@@ -34,6 +35,8 @@ class Metadata:
         self._attribute = recording.attribute
         self._never = recording.form in (OverrideForm.NEVER, OverrideForm.IGNORED)
         self._ignores = recording.form is OverrideForm.IGNORED
+        # Who may set no owner, and records none, is bound by the permissions that its own entries have.
+        self._is_bound = self._never and not abilities.owners
         self._always = recording.form.is_always
         self._encodes = recording.form is OverrideForm.USER and recording.attribute == private_xattrs.OVERRIDE_STAT
         self._uid = os.geteuid()
@@ -61,21 +64,34 @@ class Metadata:
     @staticmethod
     def keeps_access(wanted: Ownership) -> bool:
         """Tell whether the owner's own permissions let the daemon go on using the entry."""
-        needed = _OWN_DIRECTORY if stat.S_ISDIR(wanted.type_bits) else _OWN_FILE
+        needed = _needed(wanted)
         return wanted.permissions & needed == needed and not wanted.permissions & 0o6000
 
     def until_whole(self, wanted: Ownership) -> Ownership:
-        """Give what a regular file is to show while it is filled, where *wanted* would keep the daemon from that."""
-        if self._never and not self._abilities.owners and stat.S_ISREG(wanted.type_bits):
-            return wanted._replace(permissions=wanted.permissions | _OWN_FILE)
-        return wanted
+        """Give what an entry is to show until it is filled and in its place, where *wanted* would keep it from that."""
+        if not self._is_bound or wanted.type_bits not in _WITH_ATTRIBUTES:
+            return wanted
+        return wanted._replace(permissions=wanted.permissions | _needed(wanted))
+
+    @contextlib.contextmanager
+    def letting_in(self, directory: Directory) -> Iterator[None]:
+        """Let an entry be put into *directory* for the block, though its permissions keep its owner from that."""
+        found = directory.status() if self._is_bound else None
+        if found is None or found.st_uid != self._uid or found.st_mode & _OWN_DIRECTORY == _OWN_DIRECTORY:
+            yield
+            return
+        path, permissions = descriptor_path(directory.fd()), stat.S_IMODE(found.st_mode)
+        os.chmod(path, permissions | _OWN_DIRECTORY)
+        try:
+            yield
+        finally:
+            os.chmod(path, permissions)
 
     def disk_mode(self, wanted: Ownership) -> int:
         """Give the permission bits that the entry itself gets."""
         if self.is_real(wanted):
             return wanted.permissions
-        needed = _OWN_DIRECTORY if stat.S_ISDIR(wanted.type_bits) else _OWN_FILE
-        return wanted.permissions & 0o1777 | needed
+        return wanted.permissions & 0o1777 | _needed(wanted)
 
     def disk_type(self, wanted: Ownership) -> int:
         """Give the type of the entry itself: an empty regular file stands for what can't be made or owned."""
@@ -244,6 +260,11 @@ class Metadata:
             except OSError as error:
                 if not _may_be_left_out(attribute, error):
                     raise
+
+
+def _needed(wanted: Ownership) -> int:
+    """Give the permissions without which its owner can't use an entry."""
+    return _OWN_DIRECTORY if stat.S_ISDIR(wanted.type_bits) else _OWN_FILE
 
 
 def without_set_id(permissions: int) -> int:

@@ -82,9 +82,10 @@ class CopyUp:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         found = node.place.directory.status()
         shown, owned = self._nodes.attributes(node, Attributes(found)), self._nodes.ownership(node, Attributes(found))
-        staged = self._upper.stage(New(owned))
+        filled = self._upper.metadata.until_whole(owned)
+        staged = self._upper.stage(New(filled))
         with self._upper.workdir.discarding(staged):
-            self._copy_xattrs(node, staged, owned)
+            self._copy_xattrs(node, staged, filled)
             set_times(self._upper.work, staged, shown.atime_ns, shown.mtime_ns)
             status, marks = self._upper.work.status(staged), self._record_of(staged)
             self._put(staged, parent, node.name, is_directory=True)
@@ -92,6 +93,9 @@ class CopyUp:
         self._nodes.table.move(node, Identity(status.st_dev, status.st_ino))
         self._note(parent, node.name, shown.mode, status.st_ino)
         self._note_record(node, marks)
+        if filled is not owned:
+            # Only now: a directory is moved by who may write into it (rename(2)).
+            self._upper.metadata.give(parent.upper, node.name, owned)
 
     def _copy_xattrs(self, node: AnyInode, staged: bytes, owned: Ownership, *, give: bool = False) -> None:
         if node.has_xattrs:
@@ -115,7 +119,8 @@ class CopyUp:
     def _put(self, staged: bytes, parent: DirectoryInode, name: bytes, *, is_directory: bool) -> None:
         assert parent.upper is not None
         before = parent.upper.status()
-        self._upper.place(staged, parent.upper, name, directory=is_directory, over_whiteout=False)
+        with self._upper.metadata.letting_in(parent.upper):
+            self._upper.place(staged, parent.upper, name, directory=is_directory, over_whiteout=False)
         keep_times(parent.upper, before)
 
     def _note(self, parent: DirectoryInode, name: bytes, mode: int, inode: int) -> None:
@@ -224,7 +229,10 @@ class CopyUp:
         assert node.link_key is not None
         upper, key = self._upper, node.link_key
         before = parent.upper.status()
-        with upper.links.change(key, node.lower_links, hidden=1, upper=1):
+        with (
+            upper.links.change(key, node.lower_links, hidden=1, upper=1),
+            upper.metadata.letting_in(parent.upper),
+        ):
             upper.link(upper.links.directory, key, parent.upper, name, over_whiteout=False)
         keep_times(parent.upper, before)
         self._note(parent, name, node.type_bits, node.real.inode)

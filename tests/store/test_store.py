@@ -126,6 +126,16 @@ def test_an_image_goes_with_its_last_name(store: Store, demo: Path) -> None:
     assert content(store) == {}
 
 
+def test_an_image_that_got_a_name_since_it_was_looked_up_stays(store: Store, demo: Path) -> None:
+    load(store, demo)
+    looked_up = store.find(store.catalogue().images[0].id.hex)
+    store.tag(looked_up, [ONE])
+    assert not store.drop(looked_up)
+    assert store.find("demo:1").names == (ONE,)
+    assert store.drop(store.find("demo:1"))
+    assert store.catalogue().images == ()
+
+
 def test_layers_that_another_image_has_stay(store: Store, demo: Path, tmp_path: Path) -> None:
     load(store, demo, ONE)
     load(store, images.layout(tmp_path / "more", images.BOTTOM, images.TOP), TWO)

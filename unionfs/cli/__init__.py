@@ -16,6 +16,13 @@ from unionfs.cli.guard import guarded
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "mount": ("unionfs.cli.mount", "mount layers below an upper, or list what is mounted"),
     "umount": ("unionfs.cli.umount", "unmount"),
+    "images": ("unionfs.cli.image_list", "list the images of the store"),
+    "inspect": ("unionfs.cli.inspect", "print what there is to know of images"),
+    "history": ("unionfs.cli.history", "list the steps of an image's making"),
+    "tag": ("unionfs.cli.tag", "give an image further names"),
+    "rmi": ("unionfs.cli.rmi", "remove images, or names of them"),
+    "prune": ("unionfs.cli.prune", "remove what nobody needs"),
+    "df": ("unionfs.cli.df", "show what the store takes on disk"),
     "unpack": ("unionfs.cli.unpack", "unpack an image archive into layer directories"),
     "save": ("unionfs.cli.save", "save images to an archive or a layout"),
     "flatten": ("unionfs.cli.flatten", "make an upper plain: no redirects, no metadata-only files"),

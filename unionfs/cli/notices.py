@@ -2,12 +2,17 @@
 
 import sys
 
-from unionfs.cli.report import escape
+from unionfs.cli.report import describe, escape
 
 
 def warn(text: str) -> None:
     """Print a warning."""
     print(escape(f"unionfs: warning: {text}"), file=sys.stderr)
+
+
+def fail(error: Exception) -> None:
+    """Print an error after which the command goes on with what else it was given."""
+    print(f"unionfs: error: {describe(error)}", file=sys.stderr)
 
 
 def say_who_is_waited_for(doing: str, holder: int | None) -> None:

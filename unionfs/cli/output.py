@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from unionfs.cli.template import Template, as_json
 
+JSON = "json"
+"""The ``--format`` for programs, for which nothing is shortened."""
 _LEAST_WIDTH = 10
 _GAP = 3
 
@@ -32,7 +34,7 @@ def listing(
         parsed = Template(template.strip() if space else r"\t".join(f"{{{{.{field}}}}}" for field in columns))
         parsed.check(list(headings))
         return _aligned([parsed.headed(headings), *(parsed.filled(row) for row in rows)])
-    if form == "json":
+    if form == JSON:
         return as_json([dict(row) for row in rows], indent=2)
     parsed = Template(form or "")
     parsed.check(list(headings))
@@ -41,10 +43,16 @@ def listing(
 
 def inspection(objects: Sequence[Mapping[str, object]], form: str | None = None) -> str:
     """Give whole objects as one JSON array, or each as *form*, a template, says; raises UsageError as ``listing``."""
-    if form is None or form == "json":
+    if form is None or form == JSON:
         return as_json([dict(value) for value in objects], indent=4)
     parsed = Template(form)
     return "\n".join(parsed.filled(value) for value in objects)
+
+
+def show(text: str) -> None:
+    """Print what ``listing`` or ``inspection`` gave; that of nothing is no line."""
+    if text:
+        print(text)
 
 
 def shortened(text: str, length: int) -> str:

@@ -18,7 +18,7 @@ from unionfs.image import Descriptor, Digest, Reference
 from unionfs.store import garbage
 from unionfs.store.blobs import Blobs
 from unionfs.store.garbage import Removed
-from unionfs.store.images import Catalogue, Images, StoredImage, named, unnamed
+from unionfs.store.images import Catalogue, Images, StoredImage, name_of, named, unnamed, without
 from unionfs.store.layout import LAYERS, StoreLayout
 from unionfs.store.load import Loaded, load
 from unionfs.store.locks import Waiting
@@ -155,10 +155,23 @@ class Store:
         with self.using():
             self._images.change(lambda entries: unnamed(entries, set(names), keeping=keeping))
 
-    def drop(self, stored: StoredImage) -> None:
-        """Take an image out of the index, with all its names; its content goes with ``collect``."""
+    def drop(self, stored: StoredImage) -> bool:
+        """Take an image out of the index, with all its names, and tell whether that was done.
+
+        It isn't where another process has given it a name or taken one away since it was looked up. Its content goes
+        with ``collect``.
+        """
+        dropped = False
+
+        def change(entries: Sequence[Descriptor]) -> Sequence[Descriptor]:
+            nonlocal dropped
+            called = {name_of(entry) for entry in entries if entry.digest == stored.manifest_digest} - {None}
+            dropped = called == set(stored.names)
+            return without(entries, stored.descriptor) if dropped else entries
+
         with self.using():
-            self._images.change(lambda entries: [entry for entry in entries if entry.digest != stored.manifest_digest])
+            self._images.change(change)
+        return dropped
 
     def mounted(self) -> tuple[MountInUse, ...]:
         """Give the mounts that are served."""

@@ -35,12 +35,15 @@ def write_layout(path: str, contents: Contents, copied: Copied) -> None:
     written is taken away again.
     """
     with naming(path), ExitStack() as held, _undone_on_error() as undo:
-        if _made_directory(path, None):
+        is_new = _made_directory(path, None)
+        if is_new:
             undo.callback(_remove_directory, path, None)
         top = os.open(path, _ENTER)
         held.callback(os.close, top)
         fcntl.flock(top, fcntl.LOCK_EX)
         _Layout(top, path, held, undo).add(contents, copied)
+        if is_new:
+            _sync_directory(os.path.join(path, os.pardir))
 
 
 @contextmanager
@@ -68,7 +71,7 @@ class _Layout:
         index = documents.extended_index(self._read(names.INDEX), contents)
         for blob in contents.blobs:
             self._store(blob, copied)
-        for directory in self._directories.values():
+        for directory in (*self._directories.values(), self._top):
             os.fsync(directory)
         self._write(names.INDEX, index)
         os.fsync(self._top)
@@ -131,6 +134,14 @@ class _Layout:
             self._held.callback(os.close, opened)
             self._directories[path] = opened
         return self._directories[path]
+
+
+def _sync_directory(path: str) -> None:
+    directory = os.open(path, _ENTER)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _made_directory(path: str, parent: int | None) -> bool:

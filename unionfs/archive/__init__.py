@@ -11,6 +11,7 @@ from unionfs.archive.decompress import decompress
 from unionfs.archive.error import ArchiveError
 from unionfs.archive.images import Image, ImageRef, Layer
 from unionfs.archive.limits import Limits
+from unionfs.archive.read_ahead import ReadAhead
 from unionfs.archive.source import Archive, open_archive, open_stream, parse_source
 from unionfs.archive.verify import VerifyingReader
 
@@ -21,6 +22,7 @@ __all__ = [
     "ImageRef",
     "Layer",
     "Limits",
+    "ReadAhead",
     "VerifyingReader",
     "decompress",
     "open_archive",

@@ -5,7 +5,6 @@ whatever happens to the source meanwhile. The content lock is held by whoever ca
 """
 
 import hashlib
-import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -109,7 +108,7 @@ class _Incoming:
         """Read a copied blob to its end, since it wasn't unpacked: its layer was there already."""
         if layer.descriptor is None or layer.descriptor.digest not in self._staged:
             return
-        with LayerStream(layer, self._limits.bytes, lambda *_: None, threading.Event()) as stream:
+        with LayerStream(layer, self._limits.bytes, lambda *_: None) as stream:
             while stream.read(CHUNK):
                 pass
             stream.verify()

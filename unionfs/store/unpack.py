@@ -1,9 +1,8 @@
 """An image becomes layer directories: all of them, verified, or none."""
 
 import io
-import threading
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,16 +16,18 @@ from unionfs.layer.directory import Directory
 from unionfs.layer.unpack import LayerError, Unsettled, probe, put_on, settle, unpack
 from unionfs.store.error import StoreError
 from unionfs.store.layer_directory import LayerDirectory
-from unionfs.store.layer_stream import CancelledError, LayerStream
+from unionfs.store.layer_stream import LayerStream
 from unionfs.store.locks import Waiting
 from unionfs.store.lowerdir import lowerdir_option
+from unionfs.store.side_by_side import ProcessEndedError, Tell, side_by_side
 from unionfs.store.unpacked import EMPTY, layer_name
 from unionfs.tar import Limits
 
-_WORKERS = 4
+_MOST_PROCESSES = 8
+"""Each may need a few MiB, or 160 for what was compressed with the largest window."""
 _DESCRIPTORS = 128
 Progress = Callable[[int, int, int], None]
-"""Called from several threads with a layer's number, the bytes of its blob that are done, and all of them."""
+"""Called with a layer's number, the bytes of its blob that are done, and all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,6 @@ class _Unpacking:
         self._names = [layer_name(layer.chain_id) for layer in image.layers]
         self._missing = [number for number, name in enumerate(self._names) if not layers.has(name)]
         self._warnings = list(layers.warnings)
-        self._cancelled = threading.Event()
 
     def run(self) -> Unpacked:
         """Unpack what is missing, and describe the whole."""
@@ -109,27 +109,28 @@ class _Unpacking:
 
     def _unpack_all(self, abilities: Abilities) -> dict[int, Unsettled]:
         """Unpack the missing layers side by side; give by number what each leaves open."""
-        # Threads serve: hashing, decompression and file operations all let the others run.
-        with ThreadPoolExecutor(min(_WORKERS, len(self._missing))) as workers:
-            running = {number: workers.submit(self._unpack_one, number, abilities) for number in self._missing}
-            try:
-                wait(running.values(), return_when=FIRST_EXCEPTION)
-            finally:
-                # Those that aren't done end at their next read.
-                self._cancelled.set()
-        failures = [error for future in running.values() if (error := future.exception()) is not None]
-        for error in failures:
-            if not isinstance(error, CancelledError):
-                raise error
-        return {number: future.result() for number, future in running.items()}
+        work = {number: partial(self._unpack_one, number, abilities) for number in self._largest_first()}
+        try:
+            return side_by_side(work, min(_MOST_PROCESSES, len(os.sched_getaffinity(0))), self._progress)
+        except ProcessEndedError as error:
+            with self._naming(self._image.layers[error.number]):
+                raise LayerError(str(error)) from error
 
-    def _unpack_one(self, number: int, abilities: Abilities) -> Unsettled:
+    def _largest_first(self) -> list[int]:
+        """Give the missing layers in the order in which they are begun, so that none is left alone for long."""
+        sizes = {}
+        for number in self._missing:
+            with self._naming(self._image.layers[number]), self._image.layers[number].open() as blob:
+                sizes[number] = blob.size
+        return sorted(sizes, key=sizes.__getitem__, reverse=True)
+
+    def _unpack_one(self, number: int, abilities: Abilities, tell: Tell) -> Unsettled:
         layer, name = self._image.layers[number], self._names[number]
 
         with (
             self._naming(layer),
             self._layers.stage(name) as staging,
-            LayerStream(layer, self._limits.bytes, partial(self._progress, number), self._cancelled) as stream,
+            LayerStream(layer, self._limits.bytes, tell) as stream,
         ):
             unsettled = unpack(stream, staging, abilities, self._limits)
             stream.verify()

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "df": ("unionfs.cli.df", "show what the store takes on disk"),
     "unpack": ("unionfs.cli.unpack", "unpack an image archive into layer directories"),
     "save": ("unionfs.cli.save", "save images to an archive or a layout"),
+    "load": ("unionfs.cli.load", "load the images of an archive into the store"),
     "flatten": ("unionfs.cli.flatten", "make an upper plain: no redirects, no metadata-only files"),
     "completion": ("unionfs.cli.completion", "print a script that makes a shell complete command lines"),
 }

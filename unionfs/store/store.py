@@ -42,6 +42,37 @@ class StackedImage:
     """What a mount of it needs."""
 
 
+class Loading:
+    """Images on their way into a store."""
+
+    def __init__(self, store: "Store", limits: Limits) -> None:
+        self._store = store
+        self._limits = limits
+        self._taken: list[tuple[Descriptor, Sequence[Reference]]] = []
+
+    @property
+    def has_any(self) -> bool:
+        """Whether content of an image has come in."""
+        return bool(self._taken)
+
+    def take(self, image: Image, names: Sequence[Reference], progress: Progress = lambda *_: None) -> Loaded:
+        """Take in the content of an image that is to get *names*.
+
+        Raises:
+            StoreError, ArchiveError: something of it is damaged, missing, or isn't what its digest says.
+            OSError: there is no room, or the store can't be written.
+        """
+        loaded = self._store.take(image, self._limits, progress)
+        self._taken.append((loaded.manifest, names))
+        return loaded
+
+    def named(self, entries: Sequence[Descriptor]) -> Sequence[Descriptor]:
+        """Give the entries of the index with the images that have come in."""
+        for image, names in self._taken:
+            entries = named(entries, image, names)
+        return entries
+
+
 class Store:
     """An open store; a context manager. Its methods take the locks that they need, unless they say otherwise."""
 
@@ -124,23 +155,32 @@ class Store:
         use = Use(called or stored.shown, stored.id, stored.descriptor, tuple(map(os.fsdecode, names)))
         return StackedImage(image, tuple(map(layers.path_of, names)), lowers, use)
 
-    def load(
-        self,
-        image: Image,
-        names: Sequence[Reference],
-        limits: Limits | None = None,
-        progress: Progress = lambda *_: None,
-    ) -> Loaded:
-        """Take an image in, under *names*; another image that had one of them stays, without it.
+    @contextmanager
+    def loading(self, limits: Limits | None = None) -> Iterator["Loading"]:
+        """Take in images, which all get their names at the end; if anything fails, none of them stays."""
+        loading = Loading(self, limits or Limits())
+        try:
+            with self.using():
+                yield loading
+                self._images.change(loading.named)
+        except BaseException:
+            if loading.has_any:
+                self.collect()
+            raise
+
+    def load(self, image: Image, names: Sequence[Reference]) -> Loaded:
+        """Take one image in, under *names*; another image that had one of them stays, without it.
 
         Raises:
             StoreError, ArchiveError: something of it is damaged, missing, or isn't what its digest says.
             OSError: there is no room, or the store can't be written.
         """
-        with self.using():
-            loaded = load(self._layout, self.blobs, image, limits or Limits(), progress, self._waiting)
-            self._name(loaded.manifest, names)
-            return loaded
+        with self.loading() as loading:
+            return loading.take(image, names)
+
+    def take(self, image: Image, limits: Limits, progress: Progress) -> Loaded:
+        """Take in the content of an image, which nothing leads to yet. The store is being used."""
+        return load(self._layout, self.blobs, image, limits, progress, self._waiting)
 
     def tag(self, stored: StoredImage, names: Sequence[Reference]) -> None:
         """Give an image further names; another image that had one of them stays, without it."""

@@ -53,6 +53,13 @@ def test_an_image_that_was_loaded_is_found_by_name_and_by_the_beginning_of_its_i
     assert store.find(f"demo@{found.manifest_digest}") == found
 
 
+def test_a_short_name_finds_what_podman_named_on_this_machine(store: Store, demo: Path) -> None:
+    load(store, demo, Reference.parse("localhost/demo:1"))
+    assert store.find("demo:1").names == (Reference.parse("localhost/demo:1"),)
+    load(store, demo, ONE)
+    assert ONE in store.find("demo:1").names
+
+
 @pytest.mark.parametrize("argument", ["demo", "demo:2", "ffffffffffff", "x/demo:1"])
 def test_what_is_not_there_is_named(store: Store, demo: Path, argument: str) -> None:
     load(store, demo, ONE)

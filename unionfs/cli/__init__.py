@@ -5,6 +5,7 @@ never pays for what unpacking needs.
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -29,11 +30,13 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "flatten": ("unionfs.cli.flatten", "make an upper plain: no redirects, no metadata-only files"),
     "completion": ("unionfs.cli.completion", "print a script that makes a shell complete command lines"),
 }
+ROOT_VARIABLE = "UNIONFS_ROOT"
+"""Says where the store is, as ``--root`` does."""
 ALIASES: Mapping[str, str] = {"unmount": "umount"}
 
 _COMMAND_LINES = "\n".join(f"  {name:<11} {summary}" for name, (_, summary) in COMMANDS.items())
 HELP = f"""\
-usage: unionfs [--debug] COMMAND ...
+usage: unionfs [--debug] [--root DIR] COMMAND ...
        unionfs --version | --help
 
 Mounts read-only layer directories, with a copy-on-write upper on top, as one directory.
@@ -50,7 +53,7 @@ examples:
   unionfs umount /mnt
 
 exit codes: 0 done, 1 failed (the reason is on stderr), 2 the command line is wrong, 130 interrupted.
---debug shows the traceback of an error."""
+--debug shows the traceback of an error. --root DIR, or $UNIONFS_ROOT, is the store of images."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,8 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    options = ["--debug"] if "--debug" in words[:1] else []
-    words = words[len(options) :]
+    options, words = _split_off_options(words)
     if not words:
         raise UsageError("no command is given; 'unionfs --help' lists them")
     if words[0] in ("-h", "--help", "help"):
@@ -75,3 +77,21 @@ def _run(words: Sequence[str]) -> int:
         raise UsageError(f"unknown command: {words[0]}; 'unionfs --help' lists them")
     command = importlib.import_module(COMMANDS[name][0])
     return int(command.main([*options, *words[1:]]))
+
+
+def _split_off_options(words: Sequence[str]) -> tuple[list[str], Sequence[str]]:
+    """Split the options before the command from the rest; that of the store is kept in the environment."""
+    options: list[str] = []
+    while words and words[0].startswith("--"):
+        name, equals, value = words[0].partition("=")
+        if name == "--debug" and not equals:
+            options, words = ["--debug"], words[1:]
+        elif name == "--root":
+            taken = 1 if equals else 2
+            value = value if equals else "".join(words[1:2])
+            if not value:
+                raise UsageError("--root needs a directory")
+            os.environ[ROOT_VARIABLE], words = value, words[taken:]
+        else:
+            break
+    return options, words

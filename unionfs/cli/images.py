@@ -8,11 +8,10 @@ from pathlib import Path
 
 from unionfs.archive import Image, open_archive, parse_source
 from unionfs.archive.source import TRANSPORTS
+from unionfs.cli import ROOT_VARIABLE
 from unionfs.cli.notices import say_who_is_waited_for
 from unionfs.image import Platform, Reference
 from unionfs.store.store import StackedImage, Store
-
-ROOT_VARIABLE = "UNIONFS_ROOT"
 
 
 def store_path() -> Path:

@@ -1,5 +1,6 @@
 """``unionfs mount``: the command line, read with the standard library alone so that it starts at once."""
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -10,13 +11,16 @@ from unionfs.cli.layer_options import LOWER, UPPER, WORK, add_layer_options, set
 from unionfs.cli.report import escape
 from unionfs.linux.ids import mapped_ids
 from unionfs.mount import session, table
-from unionfs.mount.options import MountOptions, parse_settings
-from unionfs.mount.session import ProcessOptions, Stack
+from unionfs.mount.options import MountOptions, parse_settings, read_settings
+from unionfs.mount.session import OpenStack, ProcessOptions, Stack
 
 DESCRIPTION = """\
-Mount the lower directories, the first being the topmost, and above them an upper that takes every change;
-without an upper the mount is read-only. The command returns as soon as the mount answers. Set-id bits and
-device files have no effect in it, unless -o suid,dev is given. Without arguments, list what is mounted."""
+Mount an image, or the lower directories that are given, the first being the topmost, and above them an upper that takes
+every change; without an upper the mount is read-only. The command returns as soon as the mount answers. Set-id bits
+and device files have no effect in it, unless -o suid,dev is given. Without arguments, list what is mounted.
+
+IMAGE is a name or id in the store, or docker-archive:FILE[:REF], oci-archive:FILE[:REF] or oci:DIR[:REF], whose layers
+are unpacked into the store."""
 EPILOG = r"""
 options for -o, separated by commas; in a path, a comma, colon or backslash has a backslash before it:
   lowerdir=A:B           the lower directories, the topmost first
@@ -30,6 +34,8 @@ options for -o, separated by commas; in a path, a comma, colon or backslash has 
   fsname=NAME            the source that the mount table shows
 
 examples:
+  unionfs mount busybox /mnt
+  unionfs mount --rw docker-archive:image.tar /mnt
   unionfs mount -o lowerdir=/layers/app:/layers/base /mnt
   unionfs mount -o lowerdir=/layers/base,upperdir=/tmp/u,workdir=/tmp/w /mnt
   unionfs mount --lower /layers/app --lower /layers/base --upper /tmp/u --work /tmp/w /mnt"""
@@ -37,26 +43,44 @@ examples:
 
 def main(arguments: Sequence[str]) -> int:
     """Mount as *arguments* say, or list what is mounted when they name no mountpoint and no option."""
-    given = build_parser().parse_args(arguments)
-    if given.mountpoint is None:
-        if given.settings:
+    # argparse would take the word after a plain --rw, the image, for the name of the upper.
+    given = build_parser().parse_args(["--rw=" if word == "--rw" else word for word in arguments])
+    if not given.places:
+        if given.settings or given.rw is not None:
             raise UsageError("the mountpoint is missing; 'unionfs mount --help' says more")
         _list_mounts()
         return 0
+    *image, mountpoint = given.places
+    if len(image) > 1:
+        raise UsageError(f"unexpected argument: {given.places[2]}; 'unionfs mount --help' says more")
+    if given.rw is not None and not image:
+        raise UsageError("--rw goes with an image; 'unionfs mount --help' says more")
     process = ProcessOptions(
         foreground=given.foreground,
         log_file=None if given.log is None else os.fsencode(given.log),
         debug=given.debug,
     )
-    options = parse_settings(settings_of(given.settings))._replace(prefetch=given.prefetch == "auto")
     _warn_of_one_id()
-    serving = partial(
+    serving: OpenStack = partial(
         open_stack,
         transport=given.transport,
         writeback={"on": True, "off": False, "auto": None}[given.writeback],
         passthrough={"passthrough": True, "cached": False, "auto": None}[given.io],
     )
-    return session.run(os.fsencode(given.mountpoint), options, process, serving)
+    if image:
+        return _mount_image(image[0], mountpoint, given, process, serving)
+    options = parse_settings(settings_of(given.settings))._replace(prefetch=given.prefetch == "auto")
+    return session.run(os.fsencode(mountpoint), options, process, serving)
+
+
+def _mount_image(
+    image: str, mountpoint: str, given: argparse.Namespace, process: ProcessOptions, serving: OpenStack
+) -> int:
+    from unionfs.cli.image_mount import prepared  # noqa: PLC0415 - a mount of layers needs no store
+
+    options = read_settings(settings_of(given.settings))._replace(prefetch=given.prefetch == "auto")
+    with prepared(image, mountpoint, options, upper=given.rw) as mount:
+        return session.run(os.fsencode(mountpoint), mount.options, process, mount.opening(serving))
 
 
 def _warn_of_one_id() -> None:
@@ -78,7 +102,12 @@ def open_stack(options: MountOptions, *, transport: str, writeback: bool | None,
 def build_parser() -> Parser:
     """Give the parser of this command's arguments."""
     parser = Parser("mount", DESCRIPTION, EPILOG)
-    parser.add_argument("mountpoint", metavar="MOUNTPOINT", nargs="?")
+    parser.add_argument("places", metavar="[IMAGE] MOUNTPOINT", nargs="*")
+    parser.add_argument(
+        "--rw",
+        metavar="NAME",
+        help="take changes, in an upper of that name, which stays, or without =NAME in one that is discarded at umount",
+    )
     add_layer_options(parser, LOWER, UPPER, WORK)
     parser.add_argument("-f", "--foreground", action="store_true", help="stay in the foreground, log to stderr")
     parser.add_argument(

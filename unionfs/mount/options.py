@@ -279,12 +279,21 @@ def parse_settings(settings: Iterable[Setting]) -> MountOptions:
         OptionError: an option is unknown, malformed, refused, in conflict, or given twice where only one
         can hold.
     """
+    options = read_settings(settings)
+    check_together(options)
+    return options
+
+
+def read_settings(settings: Iterable[Setting]) -> MountOptions:
+    """Make ``MountOptions`` of *settings* that others are to be added to: whether they can hold together isn't known.
+
+    Raises:
+        OptionError: as ``parse_settings``, but for those in conflict.
+    """
     reading = _Reading()
     for name, value in settings:
         reading.take(name, value)
-    options = MountOptions(lowers=tuple(reading.lowers), **reading.fields)
-    check_together(options)
-    return options
+    return MountOptions(lowers=tuple(reading.lowers), **reading.fields)
 
 
 def check_together(options: MountOptions) -> None:

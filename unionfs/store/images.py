@@ -70,7 +70,7 @@ class Catalogue:
     damaged: tuple[DamagedImage, ...] = ()
 
     @cached_property
-    def by_name(self) -> dict[Reference, StoredImage]:
+    def by_name(self) -> dict[Reference | None, StoredImage]:
         """The image of each name."""
         return {name: image for image in self.images for name in image.names}
 
@@ -103,7 +103,7 @@ class Catalogue:
         except ImageError as error:
             return None, error
         if reference.digest is None:
-            return self.by_name.get(reference), None
+            return self.by_name.get(reference) or self.by_name.get(_local(argument)), None
         for image in self.images:
             if image.manifest_digest == reference.digest and (
                 not image.names or any(name.repository == reference.repository for name in image.names)
@@ -119,6 +119,14 @@ class Catalogue:
         for image in self.damaged:
             if argument in {text for name in image.names for text in (str(name), name.familiar)}:
                 raise StoreError(f"{argument} is damaged: {image.reason}; 'unionfs check --repair' removes it")
+
+
+def _local(argument: str) -> Reference | None:
+    """Give the name that podman gives an image made on this machine, if *argument* may be a short form of it."""
+    try:
+        return Reference.parse(f"localhost/{argument}")
+    except ImageError:
+        return None
 
 
 class Images:

@@ -6,7 +6,7 @@ So a mount whose daemon was killed is told from one that goes on without asking 
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,15 +37,19 @@ class StoredMount:
     def __init__(self, directory: int, name: bytes, lock: int, upper: Upper | None) -> None:
         self._directory = directory
         self._name = name
-        self._lock = lock
+        self._lock: int | None = lock
         self.upper = upper
         """The temporary upper that goes with it."""
 
     def end(self) -> None:
-        """Remove the record, and the temporary upper with it."""
-        remove_tree(self._directory, self._name)
+        """Remove the record, and the temporary upper with it, unless that was done."""
+        if self._lock is None:
+            return
+        with suppress(FileNotFoundError):
+            remove_tree(self._directory, self._name)
         os.close(self._lock)
         os.close(self._directory)
+        self._lock = None
 
 
 class Mounts:

@@ -1,0 +1,142 @@
+"""``unionfs load`` and ``unionfs mount IMAGE``, as a user runs them."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.store import images
+
+COMMAND = [sys.executable, "-c", "import sys; from unionfs.cli import main; sys.exit(main())"]
+
+pytestmark = pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="there is no /dev/fuse")
+
+
+class Machine:
+    """A store and a mountpoint of its own."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.store = top / "store"
+        self.mountpoint = top / "mnt"
+        self.mountpoint.mkdir()
+        self.image = images.layout(top / "image", images.BOTTOM, images.MIDDLE)
+
+    def run(self, *words: str | Path, code: int = 0) -> str:
+        """Run ``unionfs`` and give what it prints, errors included."""
+        done = subprocess.run(
+            [*COMMAND, "--root", self.store, *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def mounts_in_use(self) -> list[str]:
+        """Give the records of mounts, once the daemons that end have had their time."""
+        until = time.monotonic() + 10
+        while (found := os.listdir(self.store / "mounts")) and time.monotonic() < until:
+            time.sleep(0.05)
+        return found
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    made = Machine(tmp_path)
+    try:
+        yield made
+    finally:
+        if made.mountpoint.is_mount():
+            made.run("umount", "--lazy", made.mountpoint)
+
+
+def test_an_image_that_was_loaded_is_mounted_by_name(machine: Machine) -> None:
+    assert machine.run("load", "-i", machine.image) == "Loaded image: demo:1\n"
+    machine.run("mount", "demo:1", machine.mountpoint)
+    assert sorted(os.listdir(machine.mountpoint)) == ["etc", "opt"]
+    assert (machine.mountpoint / "opt/m").read_bytes() == b"M"
+    machine.run("umount", machine.mountpoint)
+    assert machine.mounts_in_use() == []
+
+
+def test_an_archive_is_mounted_by_one_command(machine: Machine) -> None:
+    machine.run("mount", f"oci:{machine.image}", machine.mountpoint)
+    assert (machine.mountpoint / "opt/m").read_bytes() == b"M"
+    assert f"oci:{machine.image} on {machine.mountpoint}" in machine.run("mount")
+
+
+def test_a_mount_without_rw_takes_no_changes(machine: Machine) -> None:
+    machine.run("load", "-i", machine.image)
+    machine.run("mount", "demo:1", machine.mountpoint)
+    with pytest.raises(OSError, match="Read-only"):
+        (machine.mountpoint / "new").touch()
+
+
+def test_what_is_written_without_a_name_is_discarded_at_umount(machine: Machine) -> None:
+    machine.run("load", "-i", machine.image)
+    machine.run("mount", "--rw", "demo:1", machine.mountpoint)
+    (machine.mountpoint / "new").write_bytes(b"x" * 100)
+    machine.run("umount", machine.mountpoint)
+    assert machine.mounts_in_use() == []
+    machine.run("mount", "--rw", "demo:1", machine.mountpoint)
+    assert not (machine.mountpoint / "new").exists()
+
+
+def test_what_is_written_with_a_name_stays(machine: Machine) -> None:
+    machine.run("load", "-i", machine.image)
+    for text in ("one", "two"):
+        machine.run("mount", "--rw=web", "demo:1", machine.mountpoint)
+        with (machine.mountpoint / "page").open("a") as page:
+            page.write(text)
+        machine.run("umount", machine.mountpoint)
+    machine.run("mount", "--rw=web", "demo:1", machine.mountpoint)
+    assert (machine.mountpoint / "page").read_text() == "onetwo"
+
+
+def test_an_upper_of_another_image_is_refused(machine: Machine) -> None:
+    machine.run("load", "-i", machine.image)
+    machine.run("mount", "--rw=web", "demo:1", machine.mountpoint)
+    machine.run("umount", machine.mountpoint)
+    other = images.layout(machine.top / "other", images.TOP)
+    refusal = machine.run("mount", "--rw=web", f"oci:{other}", machine.mountpoint, code=1)
+    assert refusal.startswith("unionfs: error: the upper web is one of demo:1 (")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["mount", "absent", "/"], 1, 'no such image: "absent"'),
+        (["mount", "demo:1", "/nonexistent"], 1, "the mountpoint /nonexistent does not exist"),
+        (["mount", "-o", "lowerdir=/", "demo:1", "/"], 2, "an image brings its layers"),
+        (["mount", "--rw", "/mnt"], 2, "--rw goes with an image"),
+        (["mount", "--rw=../x", "demo:1", "/mnt"], 1, "invalid name of an upper"),
+        (["mount", "a", "b", "c"], 2, "unexpected argument: c"),
+        (["load", "-i", "/nonexistent"], 1, "/nonexistent: No such file"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line_and_leaves_nothing(
+    machine: Machine, words: list[str], code: int, says: str
+) -> None:
+    machine.run("load", "-i", machine.image)
+    refusal = machine.run(*words, code=code)
+    assert says in refusal
+    assert refusal.count("\n") == 1
+    assert os.listdir(machine.store / "mounts") == []
+
+
+def test_the_upper_of_a_daemon_that_was_killed_is_swept(machine: Machine) -> None:
+    machine.run("load", "-i", machine.image)
+    machine.run("mount", "--rw", "demo:1", machine.mountpoint)
+    (machine.mountpoint / "new").touch()
+    daemons = subprocess.run(["pgrep", "-f", str(machine.mountpoint)], capture_output=True, text=True, check=True)
+    subprocess.run(["kill", "-9", *daemons.stdout.split()], check=True)
+    machine.run("umount", machine.mountpoint)
+    machine.run("load", "-i", machine.image)
+    machine.run("mount", "--rw", "demo:1", machine.mountpoint)
+    assert not (machine.mountpoint / "new").exists()

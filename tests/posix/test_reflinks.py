@@ -5,7 +5,6 @@ Sources: copy_file_range(2), "reflink"; the kernel's overlayfs documentation, wh
 
 import fcntl
 import os
-import struct
 import subprocess
 from collections.abc import Iterator
 from errno import EOPNOTSUPP
@@ -14,12 +13,11 @@ from random import Random
 
 import pytest
 
-from tests.filesystems import KERNEL, TRANSPORTS, FileSystem, Mounted, mounted, scratch
-from tests.mounts import unmount_or_detach
+from tests.filesystems import KERNEL, TRANSPORTS, FileSystem, Mounted, mounted
 from tests.posix.table import errno_of
+from tests.reflinks import blocks, btrfs
 from tests.stacks import File, Layer
 
-FS_IOC_FIEMAP, FIEMAP_FLAG_SYNC, EXTENTS = 0xC020660B, 1, 32
 FICLONE = 0x40049409
 SIZE = 1 << 20
 LOWER: Layer = {"low": File(Random(1).randbytes(SIZE)), "other": File(b"x")}
@@ -28,33 +26,10 @@ UPPER: Layer = {"up": File(WRITTEN)}
 PROTOCOL = next(system for system in TRANSPORTS if system.name == "kernel-protocol")
 
 
-def blocks(path: Path) -> list[tuple[int, int, int]]:
-    """Give where the content lies: offset, place on the device, length. Sources: ioctl FS_IOC_FIEMAP."""
-    head = struct.pack("=QQIIII", 0, 1 << 62, FIEMAP_FLAG_SYNC, 0, EXTENTS, 0)
-    with path.open("rb") as file:
-        answer = bytearray(head + bytes(56 * EXTENTS))
-        fcntl.ioctl(file, FS_IOC_FIEMAP, answer)
-    count = struct.unpack_from("=I", answer, 20)[0]
-    assert 0 < count < EXTENTS
-    return [struct.unpack_from("=QQQ", answer, 32 + 56 * number) for number in range(count)]
-
-
-@pytest.fixture(scope="module")
-def btrfs() -> Iterator[Path]:
-    """Give the root of a small btrfs."""
-    if os.geteuid() != 0 or "btrfs" not in Path("/proc/filesystems").read_text():
-        pytest.skip("needs root and a kernel with btrfs")
-    with scratch() as directory:
-        image, root = directory / "image", directory / "root"
-        root.mkdir()
-        with image.open("wb") as file:
-            file.truncate(128 << 20)
-        subprocess.run(["mkfs.btrfs", "-q", image], check=True)
-        subprocess.run(["mount", "-o", "loop", image, root], check=True)
-        try:
-            yield root
-        finally:
-            unmount_or_detach(root)
+@pytest.fixture(scope="module", name="btrfs")
+def root_of_btrfs() -> Iterator[Path]:
+    with btrfs() as root:
+        yield root
 
 
 @pytest.fixture(params=[KERNEL, PROTOCOL], ids=lambda system: system.name)

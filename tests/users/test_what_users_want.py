@@ -10,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from tests.mounts import mount, unmount_or_detach
+from tests.reflinks import blocks, btrfs
 from tests.snapshots import snapshot
 from tests.users.stack import COMMANDS, Stack
 from tools.system import forgetting_inodes
@@ -26,8 +28,8 @@ def new(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[New]:
     """Make stacks for one of the commands, and unmount them at the end."""
     made: list[Stack] = []
 
-    def make(lowers: int = 1) -> Stack:
-        root = tmp_path / f"stack{len(made)}"
+    def make(lowers: int = 1, directory: Path = tmp_path) -> Stack:
+        root = directory / f"stack{len(made)}"
         root.mkdir()
         made.append(Stack(root, request.param, lowers))
         return made[-1]
@@ -96,6 +98,20 @@ def test_changing_the_owner_of_an_image_copies_no_content(new: New) -> None:
     assert {(merged / name).stat().st_uid for name in os.listdir(merged)} == {1000}
     used = sum(entry.stat().st_blocks * 512 for entry in stack.upper.iterdir())
     assert used < 1 << 20
+
+
+def test_changing_the_owner_of_an_image_shares_its_content_where_that_can_be_shared(new: New) -> None:
+    with btrfs() as root:
+        stack = new(directory=root)
+        names = [f"f{number}" for number in range(20)]
+        for number, name in enumerate(names):
+            (stack.lowers[0] / name).write_bytes(Random(number).randbytes(1 << 20))
+        merged = stack.mount(",metacopy=off")
+        shell("chown -R 1000:1000 .", merged)
+        assert {(merged / name).stat().st_uid for name in names} == {1000}
+        stack.unmount()
+        for name in names:
+            assert blocks(stack.upper / name) == blocks(stack.lowers[0] / name)
 
 
 # Names.

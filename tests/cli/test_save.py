@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -20,8 +21,11 @@ from tests.archive import build
 from tests.archive.reading import contents
 from tests.image import documents
 from tests.image.documents import sha256
+from tests.ordinary_user import become
+from tests.posix.processes import NOBODY, in_child
 from tests.tarball import archive, file
 from unionfs.archive import open_archive
+from unionfs.cli import main
 from unionfs.image import Reference
 from unionfs.store.store import Store
 
@@ -84,9 +88,13 @@ def stored(tmp_path: Path) -> Stored:
     work = tmp_path / "work"
     work.mkdir()
     with Store(work / "store") as store:
-        one = put(store, tmp_path / "one", [SHARED, ONE], "one:1", "localhost/alias:2")
-        two = put(store, tmp_path / "two", [SHARED, TWO], "two:1")
-    return Stored(work / "store", one, two)
+        return Stored(work / "store", *fill(store, tmp_path))
+
+
+def fill(store: Store, aside: Path) -> tuple[str, str]:
+    """Put both images into a store, and give their ids."""
+    one = put(store, aside / "one", [SHARED, ONE], "one:1", "localhost/alias:2")
+    return one, put(store, aside / "two", [SHARED, TWO], "two:1")
 
 
 def names(path: Path) -> list[tuple[str, ...]]:
@@ -269,6 +277,32 @@ def test_a_reader_that_leaves_is_no_traceback(tmp_path: Path) -> None:
     assert process.stderr.read() == b""
     assert process.wait() == 1
     process.stderr.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can be two users")
+@pytest.mark.parametrize("form", FORMS)
+def test_an_ordinary_user_saves_what_root_saves(stored: Stored, form: str) -> None:
+    stored.save("-o", "out", "--format", form, "one:1", "two:1")
+    with TemporaryDirectory() as home:
+        theirs = Stored(Path(home, "work/store"), stored.one, stored.two)
+        os.chown(home, NOBODY, NOBODY)
+
+        def saved() -> dict[str, bytes]:
+            become(NOBODY)
+            theirs.here.mkdir()
+            with Store(theirs.root) as store:
+                fill(store, theirs.here)
+            os.environ["UNIONFS_ROOT"] = str(theirs.root)
+            assert main(["save", "-o", f"{home}/out", "--format", form, "one:1", "two:1"]) == 0
+            return everything(Path(home, "out"))
+
+        assert in_child(saved) == everything(stored.here / "out")
+
+
+def test_the_store_itself_is_no_place_to_save_to(stored: Stored) -> None:
+    before = everything(stored.root)
+    assert "is the store itself" in stored.refused("--format", "oci-dir", "-o", "store", "one:1")
+    assert everything(stored.root) == before
 
 
 def big(tmp_path: Path) -> Stored:

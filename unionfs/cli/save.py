@@ -1,9 +1,10 @@
 """``unionfs save``: images of the store, or of other archives, become an archive or a layout."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import click
 
@@ -78,40 +79,69 @@ def main(arguments: Sequence[str]) -> int:
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def _command(images: tuple[str, ...], path: str | None, form: str, compress: str | None, *, quiet: bool) -> None:
-    target = None if path == "-" else path
-    if target == "":
-        raise UsageError("the name of the file to write is empty")
-    if form == _DIRECTORY and (target is None or compress not in (None, Compression.NONE.value)):
-        raise UsageError("oci-dir is a directory: it takes -o DIR and can't be compressed as a whole")
-    if target is None and sys.stdout.isatty():
-        raise UsageError("cowardly refusing to save to a terminal: use -o FILE or redirect standard output")
-    with _gathered(images) as contents, _progress(contents, quiet=quiet) as copied:
-        if form == _DIRECTORY and target is not None:
-            write_layout(target, contents, copied)
-        elif target is not None:
-            with output(target) as file:
-                _archive(contents, form, _compression(compress, target), file, copied)
-        else:
-            _archive(contents, form, _compression(compress, ""), sys.stdout.buffer, copied)
+    target = _target(path, form, compress)
+    with opened_store() as store:
+        target.check(store)
+        with _gathered(store, images) as contents, _progress(contents, quiet=quiet) as copied:
+            target.write(contents, copied)
+
+
+@dataclass(frozen=True, slots=True)
+class _Archive:
+    """An archive in a file, or on standard output."""
+
+    path: str | None
+    form: Form
+    compression: Compression
+
+    def check(self, _store: Store) -> None:
+        if self.path is None and sys.stdout.isatty():
+            raise UsageError("cowardly refusing to save to a terminal: use -o FILE or redirect standard output")
+
+    def write(self, contents: Contents, copied: Copied) -> None:
+        if self.path is None:
+            self._write(sys.stdout.buffer, contents, copied)
             sys.stdout.buffer.flush()
+        else:
+            with output(self.path) as file:
+                self._write(file, contents, copied)
+
+    def _write(self, file: Sink, contents: Contents, copied: Copied) -> None:
+        with compressing(file, self.compression) as sink:
+            write_archive(contents, self.form, sink, copied)
 
 
-def _compression(chosen: str | None, path: str) -> Compression:
-    if chosen is not None:
-        return Compression(chosen)
-    return next((way for ending, way in _ENDINGS.items() if path.endswith(ending)), Compression.NONE)
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A layout in a directory."""
+
+    path: str
+
+    def check(self, store: Store) -> None:
+        if os.path.exists(self.path) and os.path.samefile(self.path, store.path):
+            raise UsageError(f"{self.path} is the store itself")
+
+    def write(self, contents: Contents, copied: Copied) -> None:
+        write_layout(self.path, contents, copied)
 
 
-def _archive(contents: Contents, form: str, compression: Compression, file: Sink, copied: Copied) -> None:
-    with compressing(file, compression) as sink:
-        write_archive(contents, Form(form), sink, copied)
+def _target(path: str | None, form: str, compress: str | None) -> _Archive | _Layout:
+    """Give what the options ask to be written."""
+    path = None if path == "-" else path
+    if path == "":
+        raise UsageError("the name of the file to write is empty")
+    if form != _DIRECTORY:
+        ending = next((way for end, way in _ENDINGS.items() if (path or "").endswith(end)), Compression.NONE)
+        return _Archive(path, Form(form), Compression(compress) if compress else ending)
+    if path is None or compress not in (None, Compression.NONE.value):
+        raise UsageError("oci-dir is a directory: it takes -o DIR and can't be compressed as a whole")
+    return _Layout(path)
 
 
 @contextmanager
-def _gathered(arguments: Sequence[str]) -> Iterator[Contents]:
+def _gathered(store: Store, arguments: Sequence[str]) -> Iterator[Contents]:
     """Find all images before anything is written; give what they consist of, which stays meanwhile."""
     with ExitStack() as held:
-        store = held.enter_context(opened_store())
         held.enter_context(store.using())
         catalogue = store.catalogue()
         yield gathered(

@@ -11,7 +11,8 @@ from tests.store.test_store import ONE, TWO, content, load
 from tests.tarball import archive, file, whiteout
 from unionfs.image import Digest
 from unionfs.image.new_config import Step, derived
-from unionfs.store.commit import add_image, write_layer
+from unionfs.store import StoreError
+from unionfs.store.commit import add_image, writing_layer
 from unionfs.store.store import Store
 from unionfs.tar.writer import Sink
 
@@ -31,12 +32,19 @@ def write(sink: Sink) -> None:
         sink.write(NEW[start : start + 700])
 
 
+def add(store: Store) -> None:
+    """Have the image with the new layer."""
+    with store.using(), writing_layer(store, write) as layer:
+        parent = store.open(store.find(str(ONE)))
+        add_image(store, derived(parent.config, STEP, layer.diff_id), parent.layers, layer, [TWO])
+
+
 def test_a_new_layer_is_put_on_those_that_there_are(store: Store) -> None:
     before = content(store)
     with store.using():
         parent = store.open(store.find(str(ONE)))
-        layer = write_layer(store, write)
-        add_image(store, derived(parent.config, STEP, layer.diff_id), parent.layers, layer, [TWO])
+        with writing_layer(store, write) as layer:
+            add_image(store, derived(parent.config, STEP, layer.diff_id), parent.layers, layer, [TWO])
         assert layer.diff_id == Digest.of(NEW)
         stacked = store.stack(store.find(str(TWO)))
     after = content(store)
@@ -48,11 +56,33 @@ def test_a_new_layer_is_put_on_those_that_there_are(store: Store) -> None:
 
 
 def test_the_same_layer_has_the_same_blob_and_is_no_second_one(store: Store) -> None:
-    with store.using():
-        first = write_layer(store, write)
-        before = content(store)
-        assert write_layer(store, write) == first
-        assert set(content(store)) == set(before)
+    add(store)
+    before = content(store)
+    add(store)
+    assert content(store).keys() == before.keys()
+
+
+def test_a_layer_that_no_image_keeps_is_gone(store: Store) -> None:
+    before = content(store)
+    with store.using(), writing_layer(store, write):
+        pass
+    assert content(store) == before
+    assert list((store.path / "ingest").iterdir()) == []
+
+
+def climbing(sink: Sink) -> None:
+    sink.write(archive(file(b"../x")))
+
+
+def test_a_layer_that_cant_be_unpacked_changes_nothing(store: Store) -> None:
+    before = content(store)
+    with store.using(), writing_layer(store, climbing) as layer:
+        parent = store.open(store.find(str(ONE)))
+        config = derived(parent.config, STEP, layer.diff_id)
+        with pytest.raises(StoreError, match="above the root"):
+            add_image(store, config, parent.layers, layer, [TWO])
+    assert content(store) == before
+    assert [image.names for image in store.catalogue().images] == [(ONE,)]
 
 
 def test_an_image_without_a_new_layer_has_only_a_config_and_a_manifest_of_its_own(store: Store) -> None:
@@ -70,17 +100,14 @@ def test_nothing_stays_of_a_layer_whose_writing_failed(store: Store) -> None:
         raise LookupError
 
     before = content(store)
-    with store.using(), pytest.raises(LookupError):
-        write_layer(store, fail)
+    with store.using(), pytest.raises(LookupError), writing_layer(store, fail):
+        pass
     assert content(store) == before
     assert list((store.path / "ingest").iterdir()) == []
 
 
 def test_other_programs_read_the_image(store: Store, tmp_path: Path) -> None:
-    with store.using():
-        parent = store.open(store.find(str(ONE)))
-        layer = write_layer(store, write)
-        add_image(store, derived(parent.config, STEP, layer.diff_id), parent.layers, layer, [TWO])
+    add(store)
     subprocess.run(
         ["skopeo", "copy", f"oci:{store.path}:{TWO}", f"oci:{tmp_path}/out:x"], check=True, stdout=subprocess.DEVNULL
     )

@@ -27,6 +27,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "unpack": ("unionfs.cli.unpack", "unpack an image archive into layer directories"),
     "save": ("unionfs.cli.save", "save images to an archive or a layout"),
     "load": ("unionfs.cli.load", "load the images of an archive into the store"),
+    "diff": ("unionfs.cli.diff", "list what an upper changed, or what differs between images"),
+    "commit": ("unionfs.cli.commit", "make an image of an upper"),
+    "squash": ("unionfs.cli.squash", "make an image of one layer of an image of several"),
+    "import": ("unionfs.cli.import_", "make an image of a root file system's tar archive"),
     "flatten": ("unionfs.cli.flatten", "make an upper plain: no redirects, no metadata-only files"),
     "completion": ("unionfs.cli.completion", "print a script that makes a shell complete command lines"),
 }

@@ -1,37 +1,41 @@
 """New images: a layer that is written into the store, and the image that has it.
 
-Owns the order: the blob first, whole and synced, then its directory, then the documents, and the name last. Layers that
-the store has already are neither copied nor unpacked again. The content lock is held by whoever calls.
+Owns the order: the layer's directory first, which proves it, then its blob, then the documents, and the name last.
+Layers that the store has already are neither copied nor unpacked again. The content lock is held by whoever calls.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from unionfs.archive import Image, Layer
 from unionfs.archive.writing.compression import Compression, compressing
 from unionfs.image import Config, Descriptor, Digest, Reference, chain_ids
 from unionfs.image import media_type as types
-from unionfs.store.load import Loaded
+from unionfs.store.blobs import StagedBlob
+from unionfs.store.layout import LAYERS
 from unionfs.store.store import Store
+from unionfs.store.unpack import unpack_image
 from unionfs.tar.writer import Sink
 
 
 @dataclass(frozen=True, slots=True)
 class NewLayer:
-    """A layer that was written: the digest of its tar, and its blob, which is in the store."""
+    """A layer that was written: the digest of its tar, and its blob, which is kept with the image that has it."""
 
     diff_id: Digest
     blob: Descriptor
+    staged: StagedBlob
 
 
-def write_layer(store: Store, write: Callable[[Sink], None]) -> NewLayer:
-    """Keep, compressed, the tar that *write* writes.
+@contextmanager
+def writing_layer(store: Store, write: Callable[[Sink], None]) -> Iterator[NewLayer]:
+    """Give the layer whose tar *write* writes, compressed; unless ``add_image`` keeps it, nothing stays of it.
 
     Raises:
         OSError: there is no room.
-        what *write* raises; then nothing stays.
+        what *write* raises.
     """
     with store.blobs.staging() as staged:
         with open(staged.fd, "wb", closefd=False) as file:
@@ -39,25 +43,30 @@ def write_layer(store: Store, write: Callable[[Sink], None]) -> NewLayer:
             with compressing(blob, Compression.GZIP) as compressed:
                 tar = _Hashing(compressed)
                 write(tar)
-        descriptor = Descriptor(types.OCI_LAYER_GZIP, blob.digest, staged.size)
-        store.blobs.keep(staged, descriptor.digest)
-    return NewLayer(tar.digest, descriptor)
+        yield NewLayer(tar.digest, Descriptor(types.OCI_LAYER_GZIP, blob.digest, staged.size), staged)
 
 
 def add_image(
     store: Store, config: Config, beneath: Sequence[Layer], new: NewLayer | None, names: Sequence[Reference]
-) -> Loaded:
-    """Have the image with *config*, whose layers are those *beneath*, of the store, and *new* on top.
+) -> tuple[str, ...]:
+    """Have the image with *config*, whose layers are those *beneath*, of the store, and *new* on top; give warnings.
 
     Raises:
-        StoreError: the new layer can't be unpacked.
+        StoreError: the new layer can't be unpacked; nothing has changed.
         OSError: there is no room, or the store can't be written.
     """
-    layers = list(beneath)
-    if new is not None:
-        chain_id = chain_ids(config.diff_ids)[-1]
-        layers.append(Layer(new.diff_id, chain_id, new.blob, partial(store.blobs.open, new.blob.digest)))
-    return store.load(Image((), config, config.digest, None, None, tuple(layers)), names)
+    if new is None:
+        return store.load(_image(config, beneath), names).unpacked.warnings
+    layer = Layer(new.diff_id, chain_ids(config.diff_ids)[-1], new.blob, new.staged.open)
+    image = _image(config, (*beneath, layer))
+    unpacked = unpack_image(image, store.path / LAYERS)
+    store.blobs.keep(new.staged, new.blob.digest)
+    store.load(image, names)
+    return unpacked.warnings
+
+
+def _image(config: Config, layers: Sequence[Layer]) -> Image:
+    return Image((), config, config.digest, None, None, tuple(layers))
 
 
 class _Hashing:

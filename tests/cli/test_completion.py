@@ -124,6 +124,20 @@ def test_names_of_the_store_are_completed_where_an_image_is_meant(root: Path, mo
 def look(**_: object) -> None: ...
 
 
+def test_names_come_from_the_store_that_the_line_names(root: Path, tmp_path: Path) -> None:
+    fill(root, "here:1")
+    fill(tmp_path / "other", "there:1")
+    assert answers("unionfs inspect ") == ["here:1"]
+    assert answers(f"unionfs --root {tmp_path}/other inspect ") == ["there:1"]
+    assert answers(f"unionfs --debug --root={tmp_path}/other rmi here:1 th") == ["there:1"]
+
+
+def test_a_mount_is_of_an_image_or_at_a_directory(root: Path) -> None:
+    fill(root, "app:1")
+    for line in ("unionfs mount ", "unionfs mount --rw ", "unionfs mount --rw=work "):
+        assert [(item.type, item.value) for item in completions(line)] == [("plain", "app:1"), ("dir", "")]
+
+
 def test_names_of_uppers_are_completed_beside_directories(root: Path) -> None:
     fill(root, "app:1")
     with Store(root) as store, store.using():
@@ -198,10 +212,14 @@ def terminal(shell: str, home: Path) -> Iterator[Terminal]:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_shell_completes_what_is_typed(shell: str, tmp_path: Path) -> None:
+def test_a_shell_completes_what_is_typed(shell: str, root: Path, tmp_path: Path) -> None:
     (tmp_path / "only-directory").mkdir()
+    fill(root, "app:1.2", "me/app:latest")
     with terminal(shell, tmp_path) as typing:
         typing.completed("unionfs umo", "unionfs umount")
         typing.completed("unionfs mount --transport k", "unionfs mount --transport kernel")
         typing.completed("unionfs mount --transport=k", "unionfs mount --transport=kernel")
+        typing.completed("unionfs inspect ap", "unionfs inspect app:1.2")
+        typing.completed("unionfs inspect app:", "unionfs inspect app:1.2")
+        typing.completed("unionfs inspect me/app:la", "unionfs inspect me/app:latest")
         typing.completed("unionfs mount --lower onl", f"unionfs mount --lower only-directory{SLASH[shell]}")

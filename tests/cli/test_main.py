@@ -32,6 +32,7 @@ def test_help_names_every_command_with_an_example(capsys: pytest.CaptureFixture[
     [
         ([], "no command is given; 'unionfs --help' lists them"),
         (["--debug"], "no command is given; 'unionfs --help' lists them"),
+        (["--root"], "--root needs a directory"),
         (["frob\x1bnicate"], r"unknown command: frob\x1bnicate; 'unionfs --help' lists them"),
         (["umount"], "the following arguments are required: MOUNTPOINT; 'unionfs umount --help' says more"),
         (["umount", "--frob", "/mnt"], "unrecognized arguments: --frob; 'unionfs umount --help' says more"),

@@ -7,7 +7,8 @@ click as commands of its own.
 import argparse
 import importlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem, ShellComplete, split_arg_string
@@ -29,7 +30,6 @@ To use it at once, and in each shell to come:
   zsh    source <(unionfs completion zsh)      in ~/.zshrc, after compinit
   fish   unionfs completion fish | source      in ~/.config/fish/config.fish
 """
-_METAVAR = re.compile(r"\W*([A-Z]+)")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -61,8 +61,9 @@ class _Commands(click.Group):
     """All commands, of which only the one that a line names is loaded."""
 
     def __init__(self) -> None:
-        options = [click.Option(names, is_flag=True, help=about) for names, about in _OWN_OPTIONS]
-        super().__init__("unionfs", params=[*options], add_help_option=False)
+        flags = [click.Option(names, is_flag=True, help=about) for names, about in _OWN_FLAGS]
+        root = click.Option(["--root"], type=click.Path(file_okay=False), help="Where the store of images is.")
+        super().__init__("unionfs", params=[*flags, root], add_help_option=False)
 
     def list_commands(self, _context: click.Context) -> list[str]:
         return [*COMMANDS, *ALIASES]
@@ -78,7 +79,7 @@ class _Commands(click.Group):
         return [CompletionItem(name, help=about) for name, about in found.items() if name.startswith(incomplete)]
 
 
-_OWN_OPTIONS = (
+_OWN_FLAGS = (
     (["-h", "--help"], "Show the commands."),
     (["-V", "--version"], "Show the version."),
     (["--debug"], "Show the traceback of an error."),
@@ -89,16 +90,26 @@ def _loaded(name: str) -> click.Command:
     """Give a command, each parameter that is a file or an image being completed as one."""
     module = importlib.import_module(COMMANDS[name][0])
     found = [value for value in vars(module).values() if isinstance(value, click.Command)]
-    command = found[0] if found else _as_click(module.build_parser())
+    command = found[0] if found else _Described(module.build_parser())
     for parameter in command.params:
-        match = _METAVAR.match(parameter.metavar or (parameter.name or "").upper())
-        if match and isinstance(parameter.type, click.types.StringParamType):
-            parameter.type = _TYPES.get(match[1], parameter.type)
+        words = re.findall(r"[A-Z]+", parameter.metavar or (parameter.name or "").upper())
+        if isinstance(parameter.type, click.types.StringParamType):
+            parameter.type = _Named(words)
     return command
 
 
-def _as_click(parser: Parser) -> click.Command:
-    return click.Command(parser.prog, params=[_parameter(action) for action in parser.actions], add_help_option=False)
+class _Described(click.Command):
+    """A command whose arguments the standard library reads."""
+
+    def __init__(self, parser: Parser) -> None:
+        super().__init__(parser.prog, params=[_parameter(action) for action in parser.actions], add_help_option=False)
+        self._flags = {flag for action in parser.actions if action.nargs == "?" for flag in action.option_strings}
+
+    def parse_args(self, context: click.Context, words: list[str]) -> list[str]:
+        """Read the words; an option that may have a value is a flag to click, so its value isn't shown to it."""
+        return super().parse_args(
+            context, [name if (name := word.partition("=")[0]) in self._flags else word for word in words]
+        )
 
 
 def _parameter(action: argparse.Action) -> click.Parameter:
@@ -108,28 +119,38 @@ def _parameter(action: argparse.Action) -> click.Parameter:
         many = action.nargs in ("+", "*")
         return click.Argument([action.dest], type=kind, metavar=metavar, required=False, nargs=-1 if many else 1)
     names = [f"given_{action.option_strings[-1].lstrip('-')}", *action.option_strings]
-    if action.nargs == 0:
+    if action.nargs in (0, "?"):  # what may have a value has it after an equals sign
         return click.Option(names, is_flag=True, help=action.help)
     return click.Option(names, type=kind, metavar=metavar, help=action.help, multiple=True)
 
 
-class _InStore(click.ParamType[str]):
-    """What the store has names for; *names* gives them."""
+class _Named(click.ParamType[str]):
+    """A parameter that is shown by *words*, each of which says what it may be."""
 
     name = "name"
 
-    def __init__(self, names: Callable[[Store], Iterable[str]], kinds: Sequence[str] = ()) -> None:
-        self._names = names
-        self._kinds = kinds
+    def __init__(self, words: Sequence[str]) -> None:
+        self._words = words
 
     def shell_complete(
-        self, _context: click.Context, _parameter: click.Parameter, incomplete: str
+        self, context: click.Context, _parameter: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
-        files = [CompletionItem(incomplete, type=kind) for kind in self._kinds]
-        if not store_path().is_dir():
-            return files  # and opening one would make it
-        with opened_store() as store:
-            return [CompletionItem(name) for name in self._names(store) if name.startswith(incomplete)] + files
+        root = context.find_root().params.get("root")
+        of_store = [_IN_STORE[word] for word in self._words if word in _IN_STORE]
+        found = [
+            CompletionItem(name)
+            for name in _names_in(Path(root) if root else store_path(), of_store)
+            if name.startswith(incomplete)
+        ]
+        return found + [CompletionItem(incomplete, type=_FILES[word]) for word in self._words if word in _FILES]
+
+
+def _names_in(root: Path, kinds: Sequence[Callable[[Store], list[str]]]) -> list[str]:
+    """Give the names of those kinds in the store at *root*; one that isn't there is not made."""
+    if not kinds or not root.is_dir():
+        return []
+    with opened_store(root) as store:
+        return [name for names in kinds for name in names(store)]
 
 
 def _image_names(store: Store) -> list[str]:
@@ -141,12 +162,13 @@ def _upper_names(store: Store) -> list[str]:
         return [upper.name for upper in store.uppers]
 
 
-_TYPES: Mapping[str, click.ParamType[str]] = {
-    "ARCHIVE": click.Path(),
-    "DIR": click.Path(file_okay=False),
-    "FILE": click.Path(),
-    "IMAGE": _InStore(_image_names),
-    "MOUNTPOINT": click.Path(file_okay=False),
-    "UPPER": _InStore(_upper_names, ["dir"]),
+_IN_STORE: Mapping[str, Callable[[Store], list[str]]] = {"IMAGE": _image_names, "UPPER": _upper_names}
+_FILES: Mapping[str, str] = {
+    "ARCHIVE": "file",
+    "DEST": "file",
+    "DIR": "dir",
+    "FILE": "file",
+    "MOUNTPOINT": "dir",
+    "UPPER": "dir",
 }
-"""By the name under which a parameter is shown."""
+"""What the shell completes."""

@@ -105,6 +105,7 @@ def build_parser() -> Parser:
     parser.add_argument("places", metavar="[IMAGE] MOUNTPOINT", nargs="*")
     parser.add_argument(
         "--rw",
+        nargs="?",
         metavar="NAME",
         help="take changes, in an upper of that name, which stays, or without =NAME in one that is discarded at umount",
     )

@@ -1,5 +1,6 @@
 """The layers of an image that was saved as an OCI layout, each as a list of what it holds."""
 
+import io
 import json
 import tarfile
 from collections.abc import Mapping, Sequence
@@ -25,9 +26,19 @@ def _blob(layout: Path, name: str) -> Path:
     return layout / "blobs" / name.replace(":", "/")
 
 
+def of_archive(content: bytes) -> Mapping[str, str]:
+    """Describe the layer in an archive."""
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        return _entries(archive, None)
+
+
 def _layer(path: Path, without: str | None) -> Mapping[str, str]:
     with tarfile.open(path) as archive:
-        return {f"/{member.name.strip('/')}": _described(archive, member, without) for member in archive}
+        return _entries(archive, without)
+
+
+def _entries(archive: tarfile.TarFile, without: str | None) -> Mapping[str, str]:
+    return {f"/{member.name.strip('/')}": _described(archive, member, without) for member in archive}
 
 
 def _described(archive: tarfile.TarFile, member: tarfile.TarInfo, without: str | None) -> str:

@@ -279,6 +279,45 @@ def test_a_reader_that_leaves_is_no_traceback(tmp_path: Path) -> None:
     process.stderr.close()
 
 
+@pytest.mark.parametrize("form", FORMS[:2])
+def test_saved_images_are_loaded_through_a_pipe(stored: Stored, tmp_path: Path, form: str) -> None:
+    other = Stored(tmp_path / "other/store", stored.one, stored.two)
+    command = '"$0" save --format "$1" one:1 two:1 localhost/alias:2 | UNIONFS_ROOT=$2 "$0" load'
+    words = ["bash", "-o", "pipefail", "-c", command, str(PROGRAM), form, str(other.root)]
+    done = subprocess.run(words, env=stored.environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "Loaded image: one:1",
+        "Loaded image: localhost/alias:2",
+        "Loaded image: two:1",
+    ]
+    assert digests(other) == digests(stored)
+
+
+def test_saved_images_are_loaded_into_the_store_they_came_from(stored: Stored) -> None:
+    """Also while they are being saved."""
+    before = digests(stored), everything(stored.root / "blobs")
+    words = ["bash", "-o", "pipefail", "-c", '"$0" save one:1 two:1 localhost/alias:2 | "$0" load', str(PROGRAM)]
+    subprocess.run(words, env=stored.environment, capture_output=True, check=True)
+    assert (digests(stored), everything(stored.root / "blobs")) == before
+
+
+def test_a_file_brings_back_what_was_removed(stored: Stored) -> None:
+    before = digests(stored)
+    for words in (
+        ("save", "-o", "images.gz", "one:1", "localhost/alias:2", "two:1"),
+        ("rmi", "one:1", "localhost/alias:2", "two:1"),
+        ("load", "-i", "images.gz"),
+    ):
+        subprocess.run([PROGRAM, *words], cwd=stored.here, env=stored.environment, capture_output=True, check=True)
+    assert digests(stored) == before
+
+
+def digests(stored: Stored) -> dict[str, str]:
+    """Give the manifest's digest of each name in the store."""
+    with Store(stored.root) as store:
+        return {str(name): str(image.manifest_digest) for name, image in store.catalogue().by_name.items()}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone can be two users")
 @pytest.mark.parametrize("form", FORMS)
 def test_an_ordinary_user_saves_what_root_saves(stored: Stored, form: str) -> None:

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from unionfs.cli.arguments import UsageError
 from unionfs.cli.output import inspection, listing, shortened
@@ -149,3 +151,12 @@ def test_nothing_is_printed_that_a_terminal_would_act_on() -> None:
 def test_a_long_text_is_cut_with_an_ellipsis() -> None:
     assert shortened("abcdef", 6) == "abcdef"
     assert shortened("abcdefg", 6) == "abcde…"
+
+
+@settings(derandomize=True, deadline=None, max_examples=500)
+@given(st.lists(st.sampled_from([*"{}.IDjson \\tn|\x1b", "{{", "}}", "{{.ID}}", "table "]), max_size=15))
+def test_any_format_is_understood_or_refused_in_one_line(pieces: list[str]) -> None:
+    try:
+        listing(ROWS, HEADINGS, COLUMNS, "".join(pieces))
+    except UsageError as error:
+        assert str(error).isprintable()  # noqa: PT017 - what is no error is right too

@@ -1,10 +1,12 @@
 """Dockerfile instructions that change how an image is run."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.image.documents import Fields
 from unionfs.image import ImageError
-from unionfs.image.instructions import changed
+from unionfs.image.instructions import _INSTRUCTIONS, changed
 
 SHELL = ["/bin/sh", "-c"]
 
@@ -162,3 +164,15 @@ def test_what_cannot_be_understood_is_refused_in_one_line(instruction: str, reas
 def test_a_config_whose_fields_have_the_wrong_type_is_refused() -> None:
     with pytest.raises(ImageError, match='"OnBuild" must be a list'):
         changed({"OnBuild": 1}, ["ONBUILD RUN x"])
+
+
+_PIECES = st.sampled_from([*"aA1 \t\n\"'\\$={}[],:-/.*é\0\udcff", "${A:-", "SIG", "RUN ", "80/tcp"])
+
+
+@settings(derandomize=True, deadline=None, max_examples=500)
+@given(st.sampled_from(sorted(_INSTRUCTIONS)), st.lists(_PIECES, max_size=20))
+def test_any_text_is_understood_or_refused_in_one_line(name: str, pieces: list[str]) -> None:
+    try:
+        changed({"Env": ["A=b"]}, [f"{name} {''.join(pieces)}"])
+    except ImageError as error:
+        assert str(error).isprintable()  # noqa: PT017 - what is no error is right too

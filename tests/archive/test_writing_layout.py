@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.archive.build import OciImage, docker_image, layer, layout, tar, tree
 from tests.archive.reading import Opener, contents
 from tests.archive.writing import damaged, ignore
 from tests.image import documents
+from tests.posix.processes import NOBODY, as_user
 from unionfs.archive import ArchiveError, Image, open_archive
 from unionfs.archive.writing import gathered, output, write_layout
 
@@ -315,6 +317,21 @@ def test_where_no_file_can_be_is_an_error_that_names_it(
     with pytest.raises(error, match=str(tmp_path / named)), output(str(tmp_path / path)):
         pass
     assert everything(tmp_path) == {"file": b"1"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can become another user")
+def test_a_process_that_has_become_another_user_writes_too() -> None:
+    """It may not look at its own descriptors under /proc."""
+    with TemporaryDirectory() as home:
+        os.chown(home, NOBODY, NOBODY)
+
+        def write_file() -> list[str]:
+            with output(f"{home}/file") as file:
+                file.write(b"new")
+            return os.listdir(home)
+
+        assert as_user(write_file) == ["file"]
+        assert Path(home, "file").read_bytes() == b"new"
 
 
 KILLED = """

@@ -14,6 +14,7 @@ _UNSUPPORTED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 """Of O_TMPFILE: no file without a name on this file system, or in this kernel."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MODE = 0o666
+_DESCRIPTORS = "/proc/self/fd"
 
 
 @contextmanager
@@ -68,7 +69,7 @@ def replacing(directory: int, name: str, shown: str) -> Iterator[BinaryIO]:
                 file.flush()
                 os.fsync(descriptor)
                 if not named:
-                    os.link(f"/proc/self/fd/{descriptor}", temporary, dst_dir_fd=directory, follow_symlinks=True)
+                    os.link(f"{_DESCRIPTORS}/{descriptor}", temporary, dst_dir_fd=directory, follow_symlinks=True)
                     undo.callback(os.unlink, temporary, dir_fd=directory)
                 os.replace(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
                 undo.pop_all()
@@ -79,6 +80,9 @@ def replacing(directory: int, name: str, shown: str) -> Iterator[BinaryIO]:
 
 
 def _unnamed(directory: int) -> int | None:
+    # It gets its name by its place here, which a process that has changed its user may not look into.
+    if not os.access(_DESCRIPTORS, os.X_OK):
+        return None
     try:
         return os.open(".", os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, _MODE, dir_fd=directory)
     except OSError as error:

@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "rmi": ("unionfs.cli.rmi", "remove images, or names of them"),
     "prune": ("unionfs.cli.prune", "remove what nobody needs"),
     "df": ("unionfs.cli.df", "show what the store takes on disk"),
+    "shell": ("unionfs.cli.shell", "run a command in an image, and throw away what it changed"),
     "unpack": ("unionfs.cli.unpack", "unpack an image archive into layer directories"),
     "save": ("unionfs.cli.save", "save images to an archive or a layout"),
     "load": ("unionfs.cli.load", "load the images of an archive into the store"),

@@ -39,6 +39,7 @@ examples:
   unionfs mount -o lowerdir=/layers/app:/layers/base /mnt
   unionfs mount -o lowerdir=/layers/base,upperdir=/tmp/u,workdir=/tmp/w /mnt
   unionfs mount --lower /layers/app --lower /layers/base --upper /tmp/u --work /tmp/w /mnt"""
+ONE_ID = "unionfs: this user namespace has one id only: everything is shown as owned by it"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -87,7 +88,7 @@ def _warn_of_one_id() -> None:
     """Say why no owners are told apart, in a user namespace that maps one id alone."""
     ids = mapped_ids()
     if ids is not None and ids.is_one:
-        print("unionfs: this user namespace has one id only: everything is shown as owned by it", file=sys.stderr)
+        print(ONE_ID, file=sys.stderr)
 
 
 def open_stack(options: MountOptions, *, transport: str, writeback: bool | None, passthrough: bool | None) -> Stack:

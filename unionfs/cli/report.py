@@ -4,6 +4,7 @@ import os
 
 from unionfs.cli.arguments import UsageError
 from unionfs.mount.errors import OptionError
+from unionfs.shell.error import ShellError
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -24,6 +25,8 @@ def describe(error: BaseException) -> str:
 
 def exit_code(error: BaseException) -> int:
     """Give the exit code that *error* ends the program with."""
+    if isinstance(error, ShellError):
+        return error.code
     return EXIT_USAGE if isinstance(error, UsageError | OptionError) else EXIT_FAILURE
 
 

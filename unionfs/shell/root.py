@@ -165,7 +165,10 @@ class Root:
         os.mkdir(directory)
         self._places.attach(tree, directory)
         for number, (path, _) in enumerate(self._setup.files):
-            self._places.attach(_clone(f"{directory}/{number}", 0), path)
+            try:
+                self._places.attach(_clone(f"{directory}/{number}", 0), path)
+            except ShellError as error:
+                self._report.warn(str(error))  # an image that has a directory there can do without
         mounts.umount2(os.fsencode(directory), mounts.MNT_DETACH)
         os.rmdir(directory)
 

@@ -1,0 +1,442 @@
+"""``unionfs shell``: a command in an image of the store, run as a user would run it."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.shell.image import busybox_layout
+from unionfs.store.store import Store
+
+PROGRAM = Path(sys.executable).with_name("unionfs")
+PATIENCE = 20.0
+
+
+class Place:
+    """A store, and an image beside it that has no name there."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.store = directory / "store"
+        self.image = (
+            f"oci:{busybox_layout(directory / 'image', Env=['COLOUR=blue'], User='bob', WorkingDir='/home/bob')}"
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Give the environment for the program."""
+        return {**os.environ, "UNIONFS_ROOT": str(self.store)}
+
+    def command(self, *words: str) -> list[str]:
+        """Give the command with the image between options and words: ``--`` stands for it."""
+        place = words.index("--")
+        return [str(PROGRAM), "shell", *words[:place], self.image, *words[place + 1 :]]
+
+    def run(self, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+        """Run to the end."""
+        return subprocess.run(
+            self.command(*words),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            check=False,
+            timeout=60,
+        )
+
+    def output(self, *words: str) -> str:
+        """Run what must do well and give what it writes."""
+        result = self.run(*words)
+        assert (result.returncode, result.stderr) == (0, "")
+        return result.stdout
+
+    def temporary(self) -> list[str]:
+        """Give what the store holds of mounts."""
+        return os.listdir(self.store / "mounts")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    if os.geteuid() != 0:
+        pytest.skip("only root can have a user of the image that isn't root without ids granted to it")
+    place = Place(tmp_path)
+    yield place
+    if place.store.exists():
+        assert place.temporary() == []
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_the_image_says_user_environment_and_directory(place: Place) -> None:
+    assert place.output("--", "sh", "-c", "id -un; id -Gn; pwd; echo $COLOUR $HOME").splitlines() == [
+        "bob",
+        "bob wheel last",
+        "/home/bob",
+        "blue /home/bob",
+    ]
+
+
+def test_the_caller_says_otherwise(place: Place) -> None:
+    words = ["-u", "0:10", "-w", "/tmp", "-e", "COLOUR=red", "-e", "HOME", "--hostname", "elsewhere"]
+    script = "id -u; id -G; pwd; echo $COLOUR $HOME; hostname; cat /etc/hostname; grep -c elsewhere /etc/hosts"
+    found = place.output(*words, "--", "sh", "-c", script).splitlines()
+    assert found == ["0", "10", "/tmp", f"red {os.environ['HOME']}", "elsewhere", "elsewhere", "1"]
+
+
+def test_without_a_command_it_is_a_shell_that_reads_standard_input(place: Place) -> None:
+    result = place.run("--", stdin="echo $((6 * 7)); exit 5\n")
+    assert (result.stdout, result.stderr, result.returncode) == ("42\n", "", 5)
+
+
+def test_options_after_the_image_are_the_commands(place: Place) -> None:
+    assert place.output("--", "echo", "-e", "a", "--keep", "b") == "a --keep b\n"
+
+
+def test_what_it_changes_is_thrown_away(place: Place) -> None:
+    place.output("-u", "root", "--", "sh", "-c", "rm -r /home; echo x >/etc/new; ls /")
+    assert place.output("-u", "root", "--", "sh", "-c", "ls -d /home; ls /etc").split()[0] == "/home"
+
+
+def test_an_upper_with_a_name_is_kept_and_gone_on_with(place: Place) -> None:
+    place.output("-u", "root", "--keep", "mine", "--", "sh", "-c", "echo one >/etc/new")
+    assert (
+        place.output("-u", "root", "--keep", "mine", "--", "sh", "-c", "cat /etc/new; echo two >>/etc/new") == "one\n"
+    )
+    with Store(place.store) as store:
+        upper = store.uppers.require("mine")
+    assert (upper.upper / "etc/new").read_text() == "one\ntwo\n"
+    assert sorted(path.name for path in upper.upper.rglob("*")) == ["etc", "new"]
+
+
+def test_an_upper_of_other_layers_is_refused(place: Place) -> None:
+    place.output("--keep", "mine", "--", "true")
+    other = place.directory / "other"
+    image = busybox_layout(other, (place.directory / "image/oci-layout").read_bytes()[:0] + bytes(1024))
+    result = subprocess.run(
+        [PROGRAM, "shell", "--keep", "mine", f"oci:{image}", "true"],
+        capture_output=True,
+        text=True,
+        env=place.environment,
+        check=False,
+    )
+    assert result.returncode == 125
+    assert result.stderr.startswith("unionfs: error: the upper mine is one of oci:")
+
+
+def test_an_upper_in_use_is_waited_for_and_then_refused(place: Place) -> None:
+    first = subprocess.Popen(
+        place.command("--keep", "mine", "--", "sh", "-c", "echo ready; cat"),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=place.environment,
+    )  # fmt: skip
+    with first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "ready\n"
+        result = place.run("--keep", "mine", "--", "true")
+        assert result.returncode == 125
+        assert "is in use by another mount" in result.stderr
+        first.communicate("")
+    assert first.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "reason"),
+    [
+        (["--", "absent"], 127, "absent: not found in PATH"),
+        (["--", "/etc/passwd"], 126, "/etc/passwd: Permission denied"),
+        (["-u", "nobody-there", "--", "true"], 125, "unable to find user"),
+        (["-u", "4294967296", "--", "true"], 125, "is no id"),
+        (["-w", "relative", "--", "true"], 125, "isn't an absolute path"),
+        (["-v", "/nonexistent:/mnt", "--", "true"], 125, "/nonexistent: No such file or directory"),
+        (["-v", "/tmp", "--", "true"], 125, "SOURCE:DESTINATION"),
+        (["-v", "/tmp:mnt", "--", "true"], 125, "SOURCE:DESTINATION"),
+        (["-v", "/tmp:/mnt:rx", "--", "true"], 125, "SOURCE:DESTINATION"),
+        (["-v", ":/mnt", "--", "true"], 125, "SOURCE:DESTINATION"),
+        (["--hostname", "a b", "--", "true"], 125, "letters, digits"),
+        (["--hostname", "", "--", "true"], 125, "letters, digits"),
+        (["-e", "=x", "--", "true"], 125, "has no name"),
+        (["--keep", "../x", "--", "true"], 125, "invalid name of an upper"),
+        (["--nonsense", "--", "true"], 125, "No such option"),
+        (["--platform", "x", "--", "true"], 125, "platform"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_run_is_one_line_and_an_exit_code_of_its_own(
+    place: Place, words: list[str], code: int, reason: str
+) -> None:
+    result = place.run(*words)
+    assert result.returncode == code
+    assert result.stdout == ""
+    assert reason in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("unionfs: error: ")
+
+
+def test_an_image_that_is_not_there_is_named(place: Place) -> None:
+    result = subprocess.run(
+        [PROGRAM, "shell", "absent"], capture_output=True, text=True, env=place.environment, check=False
+    )
+    assert result.returncode == 125
+    assert 'no such image: "absent"' in result.stderr
+
+
+def test_a_volume_shows_and_takes_what_is_outside(place: Place) -> None:
+    shared = place.directory / "shared"
+    shared.mkdir()
+    (shared / "in").write_text("in\n")
+    words = ["-u", "root", "-v", f"{shared}:/new/mnt", "-v", f"{shared}/in:/etc/group:ro", "--keep", "mine"]
+    script = "cat /new/mnt/in /etc/group; echo out >/new/mnt/out; echo x >>/etc/group"
+    result = place.run(*words, "--", "sh", "-c", script)
+    assert result.stdout == "in\nin\n"
+    assert "Read-only file system" in result.stderr
+    assert (shared / "out").read_text() == "out\n"
+    assert (shared / "in").read_text() == "in\n"
+    with Store(place.store) as store:
+        upper = store.uppers.require("mine").upper
+    # A directory that something was made in for a while is copied up, as it was.
+    assert [path.name for path in upper.rglob("*")] == ["etc"]
+    (layer,) = (place.store / "layers").glob("sha256-*")
+    assert (upper / "etc").stat().st_mtime_ns == (layer / "etc").stat().st_mtime_ns
+
+
+def test_a_destination_is_resolved_in_the_image(place: Place) -> None:
+    victim = place.directory / "victim"
+    victim.mkdir()
+    shared = place.directory / "shared"
+    shared.mkdir()
+    (shared / "in").touch()
+    place.output("-u", "root", "--keep", "mine", "--", "ln", "-s", f"../../../..{victim}", "/link")
+    assert place.output("-u", "root", "--keep", "mine", "-v", f"{shared}:/link", "--", "ls", str(victim)) == "in\n"
+    assert list(victim.iterdir()) == []
+
+
+def test_with_read_only_nothing_is_changed(place: Place) -> None:
+    result = place.run(
+        "-u", "root", "--read-only", "--", "sh", "-c", "echo x >/etc/new; echo y >/dev/shm/y; cat /dev/shm/y"
+    )
+    assert result.stdout == "y\n"
+    assert "Read-only file system" in result.stderr
+
+
+def test_an_image_in_use_by_a_shell_stays(place: Place) -> None:
+    words = place.command("--", "sh", "-c", "echo ready; cat; cat /etc/passwd")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(words, text=True, env=place.environment, **pipes) as shell:  # type: ignore[call-overload] # pipes
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == "ready\n"
+        with Store(place.store) as store:
+            store.drop(store.catalogue().images[0])
+            store.collect()
+        output, _ = shell.communicate("")
+    assert "root:x:0:0" in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_is_passed_on_to_the_command(place: Place, number: signal.Signals) -> None:
+    script = f"trap 'echo got; exit 9' {number.value}; echo ready; while :; do sleep 0.05; done"
+    with subprocess.Popen(
+        place.command("--", "sh", "-c", script), stdout=subprocess.PIPE, text=True, env=place.environment
+    ) as shell:
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == "ready\n"
+        shell.send_signal(number)
+        assert shell.communicate(timeout=PATIENCE)[0] == "got\n"
+    assert shell.returncode == 9
+
+
+def test_a_signal_that_ends_the_command_is_its_exit_code(place: Place) -> None:
+    with subprocess.Popen(
+        place.command("--", "sh", "-c", "echo ready; exec sleep 100"),
+        stdout=subprocess.PIPE,
+        text=True,
+        env=place.environment,
+    ) as shell:
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == "ready\n"
+        shell.terminate()
+        assert shell.wait(PATIENCE) == 128 + signal.SIGTERM
+
+
+def test_killing_the_program_ends_everything_and_the_store_sweeps_what_is_left(place: Place) -> None:
+    mark = f"MARK={place.directory}"
+    with subprocess.Popen(
+        place.command("-e", mark, "--", "sh", "-c", "setsid sleep 1000 & echo ready; sleep 1000"),
+        stdout=subprocess.PIPE,
+        text=True,
+        env=place.environment,
+    ) as shell:
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == "ready\n"
+        assert processes_with(mark)
+        shell.kill()
+        shell.stdout.read()
+    wait_for(lambda: not processes_with(mark))
+    with Store(place.store) as store:
+
+        def is_swept() -> bool:
+            store.collect()
+            return place.temporary() == []
+
+        wait_for(is_swept)
+
+
+def processes_with(mark: str) -> list[str]:
+    """Give the processes that have *mark* in their environment."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdecimal() and mark in (process / "environ").read_text(errors="replace").split("\0"):
+                found.append(process.name)
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    return found
+
+
+class Terminal:
+    """The program on a terminal, as its session's leader."""
+
+    def __init__(self, words: list[str], environment: Mapping[str, str]) -> None:
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve(words[0], words, environment)  # noqa: S606 - a program with its arguments, without a shell
+        self.shown = ""
+
+    def expect(self, text: str) -> None:
+        """Wait until *text* is shown, and forget what was shown up to it."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.shown:
+            assert time.monotonic() < deadline, self.shown
+            if select.select([self.fd], [], [], 0.1)[0]:
+                self.shown += self._read()
+        self.shown = self.shown.partition(text)[2]
+
+    def _read(self) -> str:
+        try:
+            return os.read(self.fd, 4096).decode()
+        except OSError:
+            return ""  # nobody has the other end any more
+
+    def type(self, text: str) -> None:
+        """Type *text*."""
+        os.write(self.fd, text.encode())
+
+    def end(self) -> int:
+        """Wait for the program, and give its exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            assert time.monotonic() < deadline, self.shown
+            if select.select([self.fd], [], [], 0.1)[0]:
+                self.shown += self._read()
+        return self.close()
+
+    def close(self) -> int:
+        """Hang up, if the program hasn't ended, and give its exit code."""
+        os.close(self.fd)
+        _, status = os.waitpid(self.pid, 0)
+        self.pid = 0
+        return os.waitstatus_to_exitcode(status)
+
+
+@pytest.fixture
+def on_terminal(place: Place) -> Iterator[Callable[[Sequence[str]], Terminal]]:
+    """Give what starts a program on a terminal, which is hung up at the end."""
+    started = []
+
+    def start(words: Sequence[str]) -> Terminal:
+        started.append(Terminal(list(words), {**place.environment, "TERM": "dumb", "PS1": ""}))
+        return started[-1]
+
+    yield start
+    for terminal in started:
+        if terminal.pid:
+            terminal.close()
+
+
+OnTerminal = Callable[[Sequence[str]], Terminal]
+
+
+def test_a_shell_on_a_terminal_has_job_control(place: Place, on_terminal: OnTerminal) -> None:
+    shell = on_terminal(place.command("-e", "PS1=[ready]", "--"))
+    shell.expect("[ready]")
+    assert "job control" not in shell.shown
+    shell.type("tty; echo $TERM; test -t 0 && echo terminal\n")
+    shell.expect("/dev/console")
+    shell.expect("dumb")
+    shell.expect("terminal")
+    shell.type("sleep 1000\n")
+    shell.expect("sleep 1000")
+    time.sleep(0.2)
+    shell.type("\x03")  # ends the sleep, and neither the shell nor the program
+    shell.expect("[ready]")
+    shell.type("sleep 1000\n")
+    shell.expect("sleep 1000")
+    time.sleep(0.2)
+    shell.type("\x1a")
+    shell.expect("Stopped")
+    shell.type("exit 4\n")
+    shell.expect("stopped jobs")
+    shell.type("exit 4\n")
+    assert shell.end() == 4
+
+
+def test_an_interrupt_on_a_terminal_reaches_the_command_once(place: Place, on_terminal: OnTerminal) -> None:
+    script = "trap 'n=${n}x' INT; echo ready; sleep 0.5; sleep 0.5; echo end $n."
+    shell = on_terminal(place.command("--", "sh", "-c", script))
+    shell.expect("ready")
+    shell.type("\x03")
+    shell.expect("end x.")
+    assert shell.end() == 0
+
+
+def test_the_terminal_is_given_back_to_who_had_it(place: Place, on_terminal: OnTerminal) -> None:
+    """A shell of this machine runs the program and then reads from the terminal itself."""
+    script = f"{' '.join(place.command('--'))}; echo code $?; read line; echo read $line"
+    outer = on_terminal(["/bin/bash", "-ic", script])
+    outer.type("echo inside; exit 3\n")
+    outer.expect("code 3")
+    outer.type("hello\n")
+    outer.expect("read hello")
+    assert outer.end() == 0
+
+
+def test_a_stopped_command_gives_the_terminal_back(place: Place, on_terminal: OnTerminal) -> None:
+    script = f"{' '.join(place.command('--', 'sleep', '1000'))}; echo code $?; kill -KILL %1; wait"
+    outer = on_terminal(["/bin/bash", "-imc", script])
+    time.sleep(1.5)
+    outer.type("\x1a")
+    outer.expect("code 148")  # 128 and SIGTSTP, as bash tells of a job that was stopped
+    outer.end()
+    wait_for(lambda: not place.temporary() or sweep(place))
+
+
+def sweep(place: Place) -> bool:
+    with Store(place.store) as store:
+        store.collect()
+    return not place.temporary()
+
+
+def test_what_inspects_the_store_sees_a_shell_as_a_mount(place: Place) -> None:
+    with subprocess.Popen(
+        place.command("--", "sh", "-c", "echo ready; cat"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=place.environment,
+    ) as shell:  # fmt: skip
+        assert shell.stdout is not None
+        shell.stdout.readline()
+        with Store(place.store) as store:
+            (mount,) = store.mounted()
+        assert mount.mountpoint == f"(unionfs shell, process {shell.pid})"
+        shell.communicate("")
+    assert json.loads((place.store / "index.json").read_text())

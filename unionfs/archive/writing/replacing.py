@@ -80,8 +80,8 @@ def replacing(directory: int, name: str, shown: str) -> Iterator[BinaryIO]:
 
 
 def _unnamed(directory: int) -> int | None:
-    # It gets its name by its place here, which a process that has changed its user may not look into.
-    if not os.access(_DESCRIPTORS, os.X_OK):
+    # It gets its name by its place here, which isn't mounted in every root.
+    if not os.path.exists(_DESCRIPTORS):
         return None
     try:
         return os.open(".", os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, _MODE, dir_fd=directory)

@@ -140,3 +140,35 @@ def test_the_upper_of_a_daemon_that_was_killed_is_swept(machine: Machine) -> Non
     machine.run("load", "-i", machine.image)
     machine.run("mount", "--rw", "demo:1", machine.mountpoint)
     assert not (machine.mountpoint / "new").exists()
+
+
+def test_uppers_are_listed_and_removed_but_not_while_mounted(machine: Machine) -> None:
+    machine.run("load", "-i", machine.image)
+    machine.run("mount", "--rw=web", "demo:1", machine.mountpoint)
+    assert (
+        machine.run("uppers", "--format", "{{.Name}} {{.Image}} {{.Mountpoint}}")
+        == f"web demo:1 {machine.mountpoint}\n"
+    )
+    assert "is mounted at" in machine.run("uppers", "--rm", "web", code=1)
+    machine.run("umount", machine.mountpoint)
+    assert machine.run("uppers", "--rm", "web") == "web\n"
+    assert machine.run("uppers", "-q") == ""
+    assert "no such upper: web" in machine.run("uppers", "--rm", "web", code=1)
+
+
+def test_a_damaged_store_is_told_by_the_exit_code(machine: Machine) -> None:
+    machine.run("load", "-i", machine.image)
+    assert machine.run("check") == ""
+    layer = next(path for path in (machine.store / "layers").iterdir() if (path / "opt").exists())
+    (layer / "opt/m").write_bytes(b"changed")
+    assert "opt/m was changed" in machine.run("check", code=1)
+    machine.run("check", "--repair")
+    assert machine.run("check") == ""
+
+
+def test_an_image_can_be_removed_as_soon_as_it_was_unmounted(machine: Machine) -> None:
+    machine.run("load", "-i", machine.image)
+    machine.run("mount", "--rw", "demo:1", machine.mountpoint)
+    assert "is mounted at" in machine.run("rmi", "demo:1", code=1)
+    machine.run("umount", machine.mountpoint)
+    assert machine.run("rmi", "demo:1").startswith("Untagged: demo:1\n")

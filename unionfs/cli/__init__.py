@@ -38,6 +38,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "commit": ("unionfs.cli.commit", "make an image of an upper"),
     "squash": ("unionfs.cli.squash", "make an image of one layer of an image of several"),
     "import": ("unionfs.cli.import_", "make an image of a root file system's tar archive"),
+    "uppers": ("unionfs.cli.uppers", "list the uppers of the store, or remove some"),
+    "check": ("unionfs.cli.check", "verify the store, and mend it"),
     "flatten": ("unionfs.cli.flatten", "make an upper plain: no redirects, no metadata-only files"),
     "completion": ("unionfs.cli.completion", "print a script that makes a shell complete command lines"),
 }

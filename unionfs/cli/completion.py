@@ -17,7 +17,8 @@ from unionfs.cli import ALIASES, COMMANDS
 from unionfs.cli.arguments import Parser
 from unionfs.cli.click_command import run
 from unionfs.cli.completion_scripts import SCRIPTS
-from unionfs.cli.images import opened_store, store_path
+from unionfs.cli.images import opened_store
+from unionfs.cli.store_path import store_path
 from unionfs.store.store import Store
 
 _HELP = """\

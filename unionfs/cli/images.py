@@ -1,6 +1,5 @@
 """The images that commands are given: by a name in the store, or in a file that is named as skopeo names it."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -8,20 +7,10 @@ from pathlib import Path
 
 from unionfs.archive import Image, open_archive, parse_source
 from unionfs.archive.source import TRANSPORTS
-from unionfs.cli import ROOT_VARIABLE
 from unionfs.cli.notices import say_who_is_waited_for
+from unionfs.cli.store_path import store_path
 from unionfs.image import Platform, Reference
 from unionfs.store.store import StackedImage, Store
-
-
-def store_path() -> Path:
-    """Give the path of the store: as the environment says, or where each user's own is by custom."""
-    named = os.environ.get(ROOT_VARIABLE)
-    if named:
-        return Path(named)
-    if os.geteuid() == 0:
-        return Path("/var/lib/unionfs")
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "unionfs"
 
 
 @contextmanager

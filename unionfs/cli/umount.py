@@ -1,12 +1,17 @@
 """``unionfs umount``: end mounts of this program, also those whose daemon is gone."""
 
 import os
+import time
 from collections.abc import Sequence
 
 from unionfs.cli.arguments import Parser
+from unionfs.cli.store_path import store_path
 from unionfs.mount import table
 from unionfs.mount.errors import MountError
 
+_PATIENCE = 10.0
+"""Seconds in which a daemon should have ended whose mount is over."""
+_RETRY = 0.02
 DESCRIPTION = """\
 End the mount at each MOUNTPOINT, also one whose daemon is gone ("Transport endpoint is not connected")."""
 EPILOG = """
@@ -44,3 +49,15 @@ def _unmount(path: bytes, *, lazy: bool) -> None:
     if not mount.ours:
         raise MountError(f"{shown} is not a unionfs but a mount of type {mount.file_system_type}: left alone")
     table.unmount(resolved, lazy=lazy)
+    if not lazy and (store_path() / "mounts").is_dir():
+        _wait_for_the_daemon(resolved)
+
+
+def _wait_for_the_daemon(mountpoint: bytes) -> None:
+    """Wait until the record of an image's mount is gone: then its upper can be used, and its image removed."""
+    from unionfs.cli.images import opened_store  # noqa: PLC0415 - a mount of layers has no record
+
+    until = time.monotonic() + _PATIENCE
+    with opened_store() as store:
+        while time.monotonic() < until and os.fsdecode(mountpoint) in {mount.mountpoint for mount in store.mounted()}:
+            time.sleep(_RETRY)

@@ -5,6 +5,7 @@ Owns what counts as a root: the entries of the index, the uppers with a name, an
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from unionfs.image import Descriptor, Digest, ImageError, Index
@@ -50,7 +51,10 @@ def needed(images: Images, uppers: Uppers, mounts: Mounts) -> Needed:
     uses = [upper.use for upper in uppers] + [mount.use for mount in mounts.in_use()]
     for use in uses:
         layers.update(map(os.fsencode, use.layers))
-    for entry in (*images.entries(), *(use.manifest for use in uses)):
+        # The image may be damaged or gone, and the upper is worth keeping nevertheless.
+        with suppress(StoreError):
+            blobs.update(blob for blob, _ in _reached(images, use.manifest))
+    for entry in images.entries():
         for blob, chain_ids in _reached(images, entry):
             blobs.add(blob)
             layers.update(map(layer_name, chain_ids))

@@ -15,10 +15,12 @@ from unionfs.archive import Image, Layer
 from unionfs.archive.images import check_layer_count
 from unionfs.archive.limits import DEFAULTS
 from unionfs.image import Descriptor, Digest, Reference
+from unionfs.layer.unpack import remove_tree
 from unionfs.store import garbage
 from unionfs.store.blobs import Blobs
 from unionfs.store.garbage import Removed
 from unionfs.store.images import Catalogue, Images, StoredImage, name_of, named, unnamed, without
+from unionfs.store.layer_directory import LayerDirectory
 from unionfs.store.layout import LAYERS, StoreLayout
 from unionfs.store.load import Loaded, load
 from unionfs.store.locks import Waiting
@@ -212,6 +214,31 @@ class Store:
         with self.using():
             self._images.change(change)
         return dropped
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep everybody else from using what the store holds."""
+        with self._layout.alone():
+            yield
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give a directory of layers for a while. The store is being used."""
+        aside = self._layout.aside()
+        os.mkdir(aside, 0o700, dir_fd=self._layout.fd)
+        try:
+            yield self.path / os.fsdecode(aside)
+        finally:
+            remove_tree(self._layout.fd, aside)
+
+    def forget(self, manifests: set[Digest]) -> None:
+        """Take images out of the index. Nobody else uses the store."""
+        self._images.change(lambda entries: [entry for entry in entries if entry.digest not in manifests])
+
+    def remove_layer(self, name: bytes) -> None:
+        """Remove an unpacked layer. Nobody else uses the store."""
+        with LayerDirectory(self.path / LAYERS, self._waiting) as layers:
+            layers.remove(name)
 
     def mounted(self) -> tuple[MountInUse, ...]:
         """Give the mounts that are served."""

@@ -122,6 +122,74 @@ def test_an_upper_with_a_name_is_kept_and_gone_on_with(place: Place) -> None:
     assert sorted(path.name for path in upper.upper.rglob("*")) == ["etc", "new"]
 
 
+def test_changes_become_an_image(place: Place) -> None:
+    result = place.run("-u", "root", "--commit", "web:1", "--", "sh", "-c", "echo hello >/etc/page; exit 0")
+    assert (result.returncode, result.stdout) == (0, "")
+    with Store(place.store) as store:
+        image = store.find("web:1")
+        assert list(store.uppers) == []
+    assert result.stderr == f"unionfs: committed as web:1, {image.id}\n"
+    assert image.config.history[-1].created_by == "unionfs shell sh -c 'echo hello >/etc/page; exit 0'"
+    assert image.config.execution.user == "bob"
+    shown = subprocess.run(
+        [PROGRAM, "shell", "web:1", "cat", "/etc/page"],
+        capture_output=True,
+        text=True,
+        env=place.environment,
+        check=True,
+    )
+    assert shown.stdout == "hello\n"
+
+
+@pytest.mark.parametrize(("code", "made"), [(0, True), (3, False)])
+def test_a_command_that_fails_makes_no_image_and_its_changes_are_gone(place: Place, code: int, made: bool) -> None:
+    result = place.run("--commit", "web:1", "--", "sh", "-c", f"echo x >/tmp/x; exit {code}")
+    assert result.returncode == code
+    assert ("no image is made, since the command ended with 3" in result.stderr) != made
+    with Store(place.store) as store:
+        assert len(store.catalogue().images) == 1 + made
+        assert list(store.uppers) == []
+
+
+def test_what_a_shell_changed_becomes_an_image_whatever_its_last_line_came_to(place: Place) -> None:
+    assert place.run("--commit", "web:1", "--", stdin="echo x >/tmp/x; false\n").returncode == 1
+    with Store(place.store) as store:
+        assert len(store.find("web:1").config.diff_ids) == 2
+
+
+def test_changes_that_become_an_image_are_kept_too_where_that_is_wanted(place: Place) -> None:
+    place.run("--keep", "mine", "--commit", "web:1", "--", "sh", "-c", "echo x >/tmp/x")
+    assert place.output("--keep", "mine", "--", "cat", "/tmp/x") == "x\n"
+
+
+def test_an_image_that_cannot_be_made_leaves_its_changes_as_an_upper(place: Place) -> None:
+    """The blob of the layer beneath is damaged while the command runs."""
+    place.output("--", "true")
+    blobs = place.store / "blobs/sha256"
+    with Store(place.store) as store:
+        manifest = store.catalogue().images[0].manifest_digest.hex
+    words = place.command("-u", "root", "--commit", "web:1", "--", "sh", "-c", "echo x >/etc/x; echo ready; cat")
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=place.environment
+    ) as shell:
+        assert shell.stdout is not None
+        shell.stdout.readline()
+        (blobs / manifest).rename(blobs / "gone")
+        _, errors = shell.communicate("")
+        (blobs / "gone").rename(blobs / manifest)
+    assert shell.returncode == 125
+    with Store(place.store) as store:
+        (upper,) = store.uppers
+    assert f"the changes are kept: 'unionfs commit {upper.name} web:1' tries again" in errors
+    assert (upper.upper / "etc/x").read_text() == "x\n"
+
+
+def test_a_command_that_is_not_run_leaves_no_upper(place: Place) -> None:
+    assert place.run("--commit", "web:1", "--", "absent").returncode == 127
+    with Store(place.store) as store:
+        assert list(store.uppers) == []
+
+
 def test_an_upper_of_other_layers_is_refused(place: Place) -> None:
     place.output("--keep", "mine", "--", "true")
     other = place.directory / "other"
@@ -169,6 +237,7 @@ def test_an_upper_in_use_is_waited_for_and_then_refused(place: Place) -> None:
         (["--hostname", "", "--", "true"], 125, "letters, digits"),
         (["-e", "=x", "--", "true"], 125, "has no name"),
         (["--keep", "../x", "--", "true"], 125, "invalid name of an upper"),
+        (["--commit", "UPPER", "--", "true"], 125, "must be lowercase"),
         (["--nonsense", "--", "true"], 125, "No such option"),
         (["--platform", "x", "--", "true"], 125, "platform"),
     ],

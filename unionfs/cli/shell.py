@@ -11,11 +11,12 @@ from types import FrameType
 import click
 
 from unionfs.cli.click_command import run as run_command
-from unionfs.cli.images import opened_image, opened_store
+from unionfs.cli.images import opened_store
 from unionfs.cli.mount import ONE_ID
-from unionfs.cli.named_uppers import named_upper
 from unionfs.cli.notices import warn
 from unionfs.cli.report import describe
+from unionfs.cli.shell_upper import Fate
+from unionfs.cli.tag import new_name
 from unionfs.image import ImageError, Platform, Reference, shown
 from unionfs.mount.options import MountOptions
 from unionfs.shell.error import ShellError
@@ -23,8 +24,8 @@ from unionfs.shell.host_files import host_files, host_name_of
 from unionfs.shell.id_maps import IdMaps
 from unionfs.shell.process import Wishes, process_of
 from unionfs.shell.run import needed_maps, run
-from unionfs.shell.setup import Setup, Volume
-from unionfs.store.store import StackedImage, Store
+from unionfs.shell.setup import Process, Setup, Volume
+from unionfs.store.store import StackedImage
 from unionfs.store.uppers import Upper
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
@@ -94,6 +95,7 @@ def _host_name_of(_context: click.Context, _parameter: click.Parameter, text: st
 @click.argument("image")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.option("--keep", metavar="NAME", help="Keep the changes as the upper NAME, and go on with it where it is there.")
+@click.option("--commit", "commit_as", metavar="REF", help="Make an image of the changes if COMMAND ends with 0.")
 @click.option(
     "-e", "--env", "environment", metavar="NAME[=VALUE]", multiple=True, help="Set a variable, or pass it on."
 )
@@ -119,6 +121,7 @@ def _command(  # noqa: PLR0913 - each is an option, by its name
     command: tuple[str, ...],
     *,
     keep: str | None,
+    commit_as: str | None,
     environment: tuple[str, ...],
     directory: str | None,
     user: str | None,
@@ -127,15 +130,24 @@ def _command(  # noqa: PLR0913 - each is an option, by its name
     volumes: tuple[Volume, ...],
     platform: Platform | None,
 ) -> int:
-    with _ending_by_signal(), opened_store() as store, _opened(store, image, platform, keep) as (stacked, upper):
-        config = stacked.image.config
-        process = process_of(config.execution, Wishes(command, environment, directory, user), os.environ)
-        name = host_name or _host_name(stacked)
-        setup = Setup(process, name, read_only=read_only, volumes=volumes, files=host_files(name))
-        maps = needed_maps()
-        if maps is not None and maps.is_one:
-            print(ONE_ID, file=sys.stderr)
-        return run(_root(stacked, upper, maps), setup, maps, warn)
+    wishes = Wishes(command, environment, directory, user)
+    name = None if commit_as is None else new_name(commit_as)
+    with _ending_by_signal(), opened_store() as store:
+        fate = Fate(store, keep, name)
+        with fate.opened(image, platform) as (stacked, upper):
+            code = _run(stacked, upper, wishes, host_name, Setup(Process((), {}), "", read_only, volumes))
+        fate.settle(command, code)
+        return code
+
+
+def _run(stacked: StackedImage, upper: Upper, wishes: Wishes, host_name: str | None, setup: Setup) -> int:
+    name = host_name or _host_name(stacked)
+    process = process_of(stacked.image.config.execution, wishes, os.environ)
+    maps = needed_maps()
+    if maps is not None and maps.is_one:
+        print(ONE_ID, file=sys.stderr)
+    whole = setup._replace(process=process, host_name=name, files=host_files(name))
+    return run(_root(stacked, upper, maps), whole, maps, warn)
 
 
 @contextmanager
@@ -156,26 +168,6 @@ def _ending_by_signal() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _opened(
-    store: Store, argument: str, platform: Platform | None, keep: str | None
-) -> Iterator[tuple[StackedImage, Upper]]:
-    """Give the image and the upper for its changes, which goes at the end unless it has the name *keep*."""
-    with opened_image(store, argument, platform) as stacked:
-        where = f"(unionfs shell, process {os.getpid()})"
-        if keep is None:
-            mount = store.mounts.begin(stacked.use, where, temporary_over=stacked.lowers[0])
-            upper = mount.upper
-            assert upper is not None
-        else:
-            upper = named_upper(store, keep, stacked)
-            mount = store.mounts.begin(stacked.use, where, upper=keep)
-    try:
-        yield stacked, upper
-    finally:
-        mount.end()
 
 
 def _host_name(stacked: StackedImage) -> str:

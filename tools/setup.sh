@@ -20,7 +20,7 @@ elif [ "$purpose" = conformance ]; then
     packages="$packages openssl util-linux"
 elif [ "$purpose" = bench ]; then
     # What the benchmark compares with, makes its layers with, and runs. unionfs-fuse's program is called unionfs too.
-    packages="$packages fuse-overlayfs unionfs-fuse mmdebstrap git"
+    packages="$packages fuse-overlayfs unionfs-fuse mmdebstrap git podman umoci"
 fi
 
 fail() {

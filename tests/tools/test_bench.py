@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,21 @@ def children_called_unionfs(pid: int) -> list[int]:
     while more := {child for child, (parent, _) in parents.items() if parent in found} - found:
         found |= more
     return [child for child in found - {pid} if b"unionfs\0mount" in parents[child][1]]
+
+
+def test_programs_that_unpack_are_compared_with_tar(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    # podman takes no path of more than 50 characters for what it keeps while it runs.
+    with tempfile.TemporaryDirectory(prefix="b.", dir="/tmp") as outer:
+        room = Path(outer, "r")
+        room.mkdir()
+        output = bench(room, "--only", "^unpack five gzip layers$", "--json", str(file))
+        assert list(room.iterdir()) == []
+    (row,) = json.loads(file.read_text())["rows"]
+    assert row["failures"] == {}
+    assert row["baseline"] == "tar -xzf"
+    assert set(row["results"]) == {"tar -xzf", "umoci unpack", "podman load", "unionfs unpack", "unionfs load"}
+    tar, ours = row["results"]["tar -xzf"], row["results"]["unionfs unpack"]
+    assert ours["ratio"] == pytest.approx(ours["median"] / tar["median"])
+    assert "| unpack five gzip layers | unionfs unpack |" in output
+    assert "geometric means" not in output

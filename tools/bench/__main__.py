@@ -5,18 +5,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tools.bench import arguments
+from tools.bench.arm import Arm
 from tools.bench.candidates import Candidate, all_candidates
 from tools.bench.figures import row
 from tools.bench.inputs import Inputs, inputs
 from tools.bench.measure import measure
+from tools.bench.programs import Program, ProgramArm, ProgramWorkload
 from tools.bench.report import as_text
 from tools.bench.result import Result, Row, this_run, to_document
 from tools.bench.sizes import FULL, QUICK
-from tools.bench.workload import Workload
+from tools.bench.workload import Mounted, Workload
 from tools.bench.workloads import ALL
 from tools.enclosure import run_enclosed
 
@@ -43,18 +45,30 @@ def main(words: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _run(given: argparse.Namespace, workloads: Sequence[Workload], candidates: Sequence[Candidate], room: Path) -> int:
+def _run(
+    given: argparse.Namespace,
+    workloads: Sequence[Workload | ProgramWorkload],
+    candidates: Sequence[Candidate],
+    room: Path,
+) -> int:
     sizes = QUICK if given.quick else FULL
-    versions, unavailable = _tried(candidates)
+    by_mounts = [workload for workload in workloads if isinstance(workload, Workload)]
+    by_programs = [workload for workload in workloads if isinstance(workload, ProgramWorkload)]
+    versions, unavailable = _tried(candidates if by_mounts else [])
+    programs, lacking = _tried([program for workload in by_programs for program in workload.programs])
     there = [candidate for candidate in candidates if candidate.name in versions]
-    left_out = {w.name: "runs programs of a Debian system" for w in workloads if w.needs_debian and not sizes.debian}
+    left_out = {w.name: "runs programs of a Debian system" for w in by_mounts if w.needs_debian and not sizes.debian}
     repetitions = given.repetitions or (1 if given.quick else 5)
     rows: list[Row] = []
-    result = Result([this_run(repetitions, quick=given.quick)], rows, versions, unavailable, left_out)
+    run = this_run(repetitions, quick=given.quick)
+    result = Result([run], rows, versions, unavailable | lacking, left_out, programs)
     try:
         with inputs(given.inputs, sizes) as made:
             for workload in (workload for workload in workloads if workload.name not in left_out):
-                rows.append(_row(workload, there, made, room, repetitions))
+                if isinstance(workload, Workload):
+                    rows.append(_row(workload, there, made, room, repetitions))
+                else:
+                    rows.append(_row_of_programs(workload, programs, made, room, repetitions))
                 # Written each time, so that what was measured is there even if the run is killed.
                 if given.json:
                     given.json.write_text(json.dumps(to_document(result), indent=1) + "\n")
@@ -68,7 +82,7 @@ def _run(given: argparse.Namespace, workloads: Sequence[Workload], candidates: S
     return 0
 
 
-def _tried(candidates: Sequence[Candidate]) -> tuple[dict[str, str], dict[str, str]]:
+def _tried(candidates: Sequence[Candidate | Program]) -> tuple[dict[str, str], dict[str, str]]:
     """Give the versions of those that can be had, and the reasons why the others can't."""
     versions, unavailable = {}, {}
     for candidate in candidates:
@@ -81,10 +95,25 @@ def _tried(candidates: Sequence[Candidate]) -> tuple[dict[str, str], dict[str, s
 
 
 def _row(workload: Workload, candidates: Sequence[Candidate], made: Inputs, room: Path, repetitions: int) -> Row:
-    outcomes = measure(workload, candidates, made, room, repetitions, _tell)
-    found = row(workload.name, workload.group, outcomes)
+    arms = [Arm(candidate, workload, made, room / str(number)) for number, candidate in enumerate(candidates)]
+    # What is cold each time has nothing to warm up.
+    warm_up = workload.mounted is not Mounted.COLD
+    outcomes = measure(arms, made.sizes, repetitions, _tell, warm_up=warm_up)
+    return _told(row(workload.name, workload.group, outcomes))
+
+
+def _row_of_programs(
+    workload: ProgramWorkload, available: Collection[str], made: Inputs, room: Path, repetitions: int
+) -> Row:
+    programs = [program for program in workload.programs if program.name in available]
+    arms = [ProgramArm(program, workload, made, room / str(number)) for number, program in enumerate(programs)]
+    outcomes = measure(arms, made.sizes, repetitions, _tell, warm_up=True)
+    return _told(row(workload.name, workload.group, outcomes, workload.programs[0].name))
+
+
+def _told(found: Row) -> Row:
     figures = (f"{name} {figure.median * 1000:.1f}" for name, figure in found.figures.items())
-    _tell(f"{workload.name}, ms: " + ", ".join(figures))
+    _tell(f"{found.workload}, ms: " + ", ".join(figures))
     return found
 
 

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from tools.bench.candidates import BASELINE, Candidate
+from tools.bench.programs import ProgramWorkload
 from tools.bench.workload import Workload
 from tools.bench.workloads import ALL
 
@@ -43,7 +44,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def chosen_workloads(pattern: str | None) -> list[Workload]:
+def chosen_workloads(pattern: str | None) -> list[Workload | ProgramWorkload]:
     """Give the workloads in whose name the expression *pattern* is found.
 
     Raises:

@@ -44,6 +44,8 @@ class Arm:
     """Runs one workload in the mount of one candidate."""
 
     def __init__(self, candidate: Candidate, workload: Workload, inputs: Inputs, room: Path) -> None:
+        self.name = candidate.name
+        self.workload_name = workload.name
         self.candidate = candidate
         self.workload = workload
         self.inputs = inputs

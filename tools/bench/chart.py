@@ -67,7 +67,7 @@ def _legend(names: Sequence[str]) -> Iterator[str]:
 def _lines(result: Result, names: Sequence[str], scale: _Scale) -> Iterator[str]:
     means = geometric_means(result.rows, names)
     for group in Group:
-        rows = [row for row in result.rows if row.group is group]
+        rows = [row for row in result.rows if row.group is group and row.baseline == BASELINE]
         if rows:
             yield "".join(_mean_line(group, [means.get(group, {}).get(name) for name in names], scale))
             yield from ("".join(_row_line(row, names, scale)) for row in rows)

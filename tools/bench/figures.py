@@ -9,12 +9,12 @@ from tools.bench.result import Figure, Row
 from tools.bench.workload import Group
 
 
-def row(workload: str, group: Group, outcomes: Mapping[str, Outcome]) -> Row:
-    """Work out the figures from what the candidates did."""
+def row(workload: str, group: Group, outcomes: Mapping[str, Outcome], baseline: str = BASELINE) -> Row:
+    """Work out the figures from what the contenders did; ratios are to those of *baseline*."""
     failures = {name: outcome.failure for name, outcome in outcomes.items() if outcome.failure is not None}
     done = {name: outcome for name, outcome in outcomes.items() if name not in failures}
-    base = statistics.median(s.seconds for s in done[BASELINE].samples) if BASELINE in done else None
-    return Row(workload, group, {name: _figure(outcome, base) for name, outcome in done.items()}, failures)
+    base = statistics.median(s.seconds for s in done[baseline].samples) if baseline in done else None
+    return Row(workload, group, {name: _figure(outcome, base) for name, outcome in done.items()}, failures, baseline)
 
 
 def _figure(outcome: Outcome, base: float | None) -> Figure:
@@ -47,9 +47,9 @@ def time_ratio(row: Row, name: str) -> float | None:
 
 def processor_ratio(row: Row, name: str) -> float | None:
     """Give likewise how many times as much processor time, that of its daemon included."""
-    if not {name, BASELINE} <= set(row.figures):
+    if not {name, row.baseline} <= set(row.figures):
         return None
-    mine, base = (row.figures[one].workload_seconds + row.figures[one].daemon_seconds for one in (name, BASELINE))
+    mine, base = (row.figures[one].workload_seconds + row.figures[one].daemon_seconds for one in (name, row.baseline))
     return mine / base if base else None
 
 

@@ -1,4 +1,4 @@
-"""The order of a run: all candidates take turns at a workload, each repetition beginning with another one."""
+"""The order of a run: all contenders take turns at a workload, each repetition beginning with another one."""
 
 import fcntl
 import signal
@@ -9,13 +9,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
-from tools.bench.arm import Arm, Sample
-from tools.bench.candidates import Candidate
+from tools.bench.arm import Sample
 from tools.bench.commands import CommandError
-from tools.bench.inputs import Inputs
 from tools.bench.sizes import QUICK, Sizes
-from tools.bench.workload import Mounted, Workload
 
 _LONGEST = 600
 """Seconds after which a run of one workload by one candidate counts as failed."""
@@ -28,9 +26,26 @@ _SLOW = 20.0
 """... takes no more turns at a workload: when it has taken so many seconds in all."""
 
 
+class Contender(Protocol):
+    """Who does a workload, in turns with others: a candidate's mount, or a program."""
+
+    name: str
+    workload_name: str
+    peak_memory: int
+    """KiB that its daemon had resident at most."""
+
+    def sample(self) -> Sample:
+        """Do it once; raises OSError or CommandError."""
+        ...
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        ...
+
+
 @dataclass
 class Outcome:
-    """What one candidate did in one workload: its samples, or why there are none.
+    """What one contender did in one workload: its samples, or why there are none.
 
     ``spent`` counts all seconds that its turns took, preparations and all.
     """
@@ -42,48 +57,42 @@ class Outcome:
 
 
 def measure(
-    workload: Workload,
-    candidates: Sequence[Candidate],
-    inputs: Inputs,
-    room: Path,
-    repetitions: int,
-    tell: Callable[[str], None],
+    contenders: Sequence[Contender], sizes: Sizes, repetitions: int, tell: Callable[[str], None], *, warm_up: bool
 ) -> dict[str, Outcome]:
-    """Run *workload* *repetitions* times by each candidate, and give what each did.
+    """Have each of *contenders* do its workload *repetitions* times, and give what each did.
 
-    Before these comes one run to warm up, unless it is to be cold. A candidate that fails is left out from then on;
-    *tell* is called with its failure. A slow one gets fewer turns.
+    With *warm_up* one more comes before these. Who fails is left out from then on; *tell* is called with the failure.
+    Who is slow gets fewer turns.
     """
-    outcomes = {candidate.name: Outcome() for candidate in candidates}
+    outcomes = {contender.name: Outcome() for contender in contenders}
     with ExitStack() as cleanup:
-        arms = []
-        for number, candidate in enumerate(candidates):
-            arms.append(Arm(candidate, workload, inputs, room / str(number)))
-            cleanup.callback(arms[-1].close)
-        # What is cold each time has nothing to warm up.
-        to_warm_up = 0 if workload.mounted is Mounted.COLD else 1
-        for repetition in range(repetitions + to_warm_up):
-            first = repetition % len(arms)
-            for arm in arms[first:] + arms[:first]:
-                _take_turn(arm, outcomes[arm.candidate.name], counts=repetition >= to_warm_up, tell=tell)
+        for contender in contenders:
+            cleanup.callback(contender.close)
+        for repetition in range(repetitions + warm_up):
+            first = repetition % len(contenders)
+            for contender in (*contenders[first:], *contenders[:first]):
+                counts = repetition >= warm_up
+                _take_turn(contender, outcomes[contender.name], sizes, counts=counts, tell=tell)
     return outcomes
 
 
-def _take_turn(arm: Arm, outcome: Outcome, *, counts: bool, tell: Callable[[str], None]) -> None:
+def _take_turn(
+    contender: Contender, outcome: Outcome, sizes: Sizes, *, counts: bool, tell: Callable[[str], None]
+) -> None:
     if outcome.failure is not None or (outcome.spent > _SLOW and len(outcome.samples) >= _ENOUGH):
         return
     try:
-        with _alone(arm.inputs.sizes), _time_limit():
+        with _alone(sizes), _time_limit():
             start = time.monotonic()
-            sample = arm.sample()
+            sample = contender.sample()
             outcome.spent += time.monotonic() - start
     except (OSError, CommandError, sqlite3.Error) as error:
         outcome.failure = " ".join(str(error).split()) or type(error).__name__
         outcome.samples.clear()
-        tell(f"{arm.workload.name}: {arm.candidate.name} failed: {outcome.failure}")
-        arm.close()
+        tell(f"{contender.workload_name}: {contender.name} failed: {outcome.failure}")
+        contender.close()
         return
-    outcome.peak_memory = arm.peak_memory
+    outcome.peak_memory = contender.peak_memory
     if counts:
         outcome.samples.append(sample)
 

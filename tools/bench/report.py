@@ -20,16 +20,20 @@ def as_text(result: Result) -> str:
     for group in Group:
         rows = [row for row in result.rows if row.group is group]
         if rows:
-            parts.append(f"### {group.value}\n\n{_ratio_table(rows, names)}")
-    if result.rows:
+            table = _programs_table(rows) if group is Group.UNPACKING else _ratio_table(rows, names)
+            parts.append(f"### {group.value}\n\n{table}")
+    mounted = [row for row in result.rows if row.group is not Group.UNPACKING]
+    if mounted:
         parts.append(
-            f"### Processor time, of which the daemon's, and the daemon's peak memory\n\n{_cost_table(result, names)}"
+            f"### Processor time, of which the daemon's, and the daemon's peak memory\n\n{_cost_table(mounted, names)}"
         )
     parts.append(_remarks(result))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _means_table(title: str, means: Mapping[Group, Mapping[str, tuple[float, int]]], names: Sequence[str]) -> str:
+    if not means:
+        return ""
     lines = [[title, "workloads", *names]]
     for group, by_name in means.items():
         most = max(count for _, count in by_name.values())
@@ -86,9 +90,23 @@ def _milliseconds(figure: Figure) -> str:
     return f"{1000 * figure.median:.{places}f} ms ({low:.{places}f} to {high:.{places}f})"
 
 
-def _cost_table(result: Result, names: Sequence[str]) -> str:
+def _programs_table(rows: Sequence[Row]) -> str:
+    """Give the workloads without a mount: a line for each program, with its ratio, its time and its processor time."""
+    lines = [["workload", "program", "ratio", "time", "processor time"]]
+    for row in rows:
+        for name in (*row.figures, *row.failures):
+            figure = row.figures.get(name)
+            if figure is None:
+                lines.append([row.workload, name, "failed", "", ""])
+                continue
+            ratio = "-" if figure.ratio is None else f"{figure.ratio:.2f}"
+            lines.append([row.workload, name, ratio, _milliseconds(figure), f"{figure.workload_seconds:.2f} s"])
+    return _table(lines)
+
+
+def _cost_table(rows: Sequence[Row], names: Sequence[str]) -> str:
     lines = [["workload", *names]]
-    lines += [[row.workload, *(_cost(row, name) for name in names)] for row in result.rows]
+    lines += [[row.workload, *(_cost(row, name) for name in names)] for row in rows]
     return _table(lines)
 
 
@@ -110,7 +128,7 @@ def _table(lines: Sequence[Sequence[str]]) -> str:
 
 
 def _remarks(result: Result) -> str:
-    lines = [f"{name}: {version}" for name, version in result.versions.items()]
+    lines = [f"{name}: {version}" for name, version in {**result.versions, **result.programs}.items()]
     lines += [f"{name}: **not measured**: {reason}" for name, reason in result.unavailable.items()]
     lines += [f"{workload}: **not measured**: {reason}" for workload, reason in result.left_out.items()]
     for row in result.rows:

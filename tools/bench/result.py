@@ -4,11 +4,12 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tools.bench.candidates import BASELINE
 from tools.bench.workload import Group
 
 
@@ -34,12 +35,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Row:
-    """All candidates' figures for one workload; in ``failures`` those that have none, with the reason."""
+    """All figures for one workload; in ``failures`` who has none, with the reason. Ratios are to ``baseline``'s."""
 
     workload: str
     group: Group
     figures: Mapping[str, Figure]
     failures: Mapping[str, str]
+    baseline: str = BASELINE
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Result:
     """What one run measured, or several.
 
     ``runs`` tells of each when, on what and how; ``versions`` describes each candidate that was measured;
-    ``unavailable`` and ``left_out`` give the reasons why other candidates, and other workloads, were not.
+    ``unavailable`` and ``left_out`` give the reasons why other candidates, and other workloads, were not. ``programs``
+    describes each program of a workload without a mount.
     """
 
     runs: Sequence[Mapping[str, str | int]]
@@ -55,6 +58,7 @@ class Result:
     versions: Mapping[str, str]
     unavailable: Mapping[str, str]
     left_out: Mapping[str, str]
+    programs: Mapping[str, str] = field(default_factory=dict)
 
 
 def this_run(repetitions: int, *, quick: bool) -> dict[str, str | int]:
@@ -84,14 +88,16 @@ def merged(results: Sequence[Result]) -> Result:
     """Give what the runs measured together; where several measured the same workload, the last counts."""
     rows = {row.workload: row for result in results for row in result.rows}
     versions = {name: text for result in results for name, text in result.versions.items()}
+    programs = {name: text for result in results for name, text in result.programs.items()}
     unavailable = {name: why for result in results for name, why in result.unavailable.items()}
     left_out = {name: why for result in results for name, why in result.left_out.items()}
     return Result(
         runs=[run for result in results for run in result.runs],
         rows=list(rows.values()),
         versions=versions,
-        unavailable={name: why for name, why in unavailable.items() if name not in versions},
+        unavailable={name: why for name, why in unavailable.items() if name not in {**versions, **programs}},
         left_out={name: why for name, why in left_out.items() if name not in rows},
+        programs=programs,
     )
 
 
@@ -103,6 +109,7 @@ def to_document(result: Result) -> dict[str, Any]:
             "group": row.group.name.lower(),
             "results": {name: vars(figure) for name, figure in row.figures.items()},
             "failures": dict(row.failures),
+            "baseline": row.baseline,
         }
         for row in result.rows
     ]
@@ -121,6 +128,7 @@ def from_document(document: Mapping[str, Any]) -> Result:
             group=Group[workload["group"].upper()],
             figures={name: Figure(**figure) for name, figure in workload["results"].items()},
             failures=workload["failures"],
+            baseline=workload.get("baseline", BASELINE),
         )
         for workload in document["rows"]
     ]

@@ -18,6 +18,7 @@ class Group(enum.Enum):
     COLD = "Reading, cold"
     NAMES = "Large directory"
     WRITING = "Writing, upper on tmpfs"
+    UNPACKING = "Unpacking an image to a tmpfs"
 
 
 class Mounted(enum.Enum):

@@ -1,9 +1,10 @@
 """Every workload, in the order in which they run."""
 
+from tools.bench.programs import ProgramWorkload
 from tools.bench.workload import Workload
-from tools.bench.workloads import content, databases, files, names, reading, starting
+from tools.bench.workloads import content, databases, files, names, reading, starting, unpacking
 
-ALL: tuple[Workload, ...] = (
+ALL: tuple[Workload | ProgramWorkload, ...] = (
     *starting.WORKLOADS,
     *reading.WARM,
     *files.WORKLOADS,
@@ -11,4 +12,5 @@ ALL: tuple[Workload, ...] = (
     *databases.WORKLOADS,
     *names.WORKLOADS,
     *reading.COLD,
+    *unpacking.WORKLOADS,
 )

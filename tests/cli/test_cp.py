@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.looking import LAYERS
 from tests.cli.stored import Captured, fill, printed, run, source
-from tests.tarball import archive, char, file
+from tests.tarball import archive, char, file, symlink
 
 UNIONFS = Path(sys.executable).with_name("unionfs")
 
@@ -83,6 +83,22 @@ def test_owners_and_devices_are_copied_when_all_is(place: Path, tmp_path: Path, 
     found = os.lstat(place / "dev/null")
     assert (stat.S_ISCHR(found.st_mode), found.st_rdev) == (True, os.makedev(1, 3))
     assert (os.lstat(place / "dev/f").st_uid, os.lstat(place / "dev/f").st_mode & 0o7777) == (5, 0o4711)
+
+
+def test_a_link_leads_where_it_leads_in_the_image(place: Path, tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "secret").write_text("of this machine")
+    up = "/".join([".."] * 40)
+    layer = archive(
+        symlink(b"absolute", bytes(tmp_path)), symlink(b"up", f"{up}{tmp_path}".encode()),
+        symlink(b"magic", b"/proc/self/root"), symlink(b"secret", bytes(tmp_path / "secret")),
+    )  # fmt: skip
+    fill(tmp_path / "store", [layer], "evil:1")
+    for path in ("/absolute/secret", "/up/secret", f"/magic{tmp_path}/secret", "/../../secret"):
+        for words in (["cp", "-L", f"evil:1:{path}", "."], ["cat", f"evil:1:{path}"]):
+            code, output, errors = run(capsys, *words)
+            assert (code, output) == (1, "")
+            assert errors == f"unionfs: error: evil:1:{path}: No such file or directory\n"
+    assert tree(place) == []
 
 
 def test_a_failure_is_one_line_that_names_what_is_wrong(place: Path, capsys: Captured) -> None:

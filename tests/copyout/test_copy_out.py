@@ -62,6 +62,22 @@ def test_with_everything_the_copy_is_what_the_image_shows(target: Path) -> None:
     assert (target / "d/sub/sparse").stat().st_blocks < 2048
 
 
+def test_no_attribute_is_copied_by_which_a_layer_would_mark_its_own(target: Path) -> None:
+    """The image holds them encoded, so that a mount shows them as a program would have set them."""
+    shown = {"trusted.overlay.opaque": b"y", "user.containers.override_stat": b"0:0:4755", "user.kept": b"1"}
+    on_disk = {
+        "trusted.overlay.overlay.opaque": b"y",
+        "user.containers.overlay.override_stat": b"0:0:4755",
+        "user.kept": b"1",
+    }
+    write(target.parent / "layer", {"d": Directory(xattrs=on_disk), "d/f": File(xattrs=on_disk)})
+    with open_view([target.parent / "layer"]) as view:
+        assert view.xattrs(b"d") == {name.encode(): value for name, value in shown.items()}
+    copy({}, "d", target, "d", everything=True)
+    for path in (target / "d", target / "d/f"):
+        assert os.listxattr(path) == ["user.kept"]
+
+
 def test_otherwise_all_belongs_to_who_copies_and_is_without_set_id_bits(target: Path) -> None:
     umask = os.umask(0o077)
     try:

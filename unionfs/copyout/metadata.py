@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 from unionfs.layer.directory import Directory
 from unionfs.linux import xattrs
 from unionfs.linux.files import descriptor_path
-from unionfs.view import Entry, View
+from unionfs.view import Entry, View, is_portable
 
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 
@@ -35,7 +35,8 @@ class Metadata(NamedTuple):
         permissions, times = stat.S_IMODE(shown.mode), (shown.atime_ns, shown.mtime_ns)
         if not everything:
             return cls(permissions & ~_SET_ID, None, times, {})
-        return cls(permissions, (shown.uid, shown.gid), times, view.xattrs(entry.path))
+        kept = {name: value for name, value in view.xattrs(entry.path).items() if is_portable(name)}
+        return cls(permissions, (shown.uid, shown.gid), times, kept)
 
     def give_open(self, fd: int) -> None:
         """Give all of it to the regular file or directory that is open as *fd*."""

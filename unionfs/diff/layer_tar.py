@@ -16,11 +16,10 @@ from typing import Protocol
 from unionfs.diff.change import Change, ChangeKind
 from unionfs.diff.comparing import identity
 from unionfs.layer.attributes import Attributes
-from unionfs.layer.private_xattrs import is_private
 from unionfs.layer.whiteout import OPAQUE_MARKER, PREFIX
 from unionfs.tar import Entry, Kind, TarError, Writer, printable
 from unionfs.union.inode import Identity
-from unionfs.view import View
+from unionfs.view import View, is_portable
 
 _ROOT = b"./"
 _KINDS = {
@@ -31,8 +30,6 @@ _KINDS = {
     stat.S_IFBLK: Kind.BLOCK,
     stat.S_IFIFO: Kind.FIFO,
 }
-_OF_THE_MACHINE = frozenset((b"security.selinux", b"security.ima", b"security.evm", b"system.nfs4_acl"))
-"""What a policy or file system here says of a file, and nowhere else is true."""
 _TRUSTED = b"trusted."
 """Neither image readers nor ``unpack`` take attributes of this namespace from an archive."""
 _VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
@@ -168,7 +165,7 @@ class _TarOfTree:
         for name, value in self._tree.xattrs(path).items():
             if name.startswith(_TRUSTED):
                 self._warn_of_trusted(path)
-            elif name not in _OF_THE_MACHINE and not is_private(name):
+            elif is_portable(name):
                 kept[name] = value
         return kept
 

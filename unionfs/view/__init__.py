@@ -5,6 +5,7 @@ core decides: it is the union that a mount serves too.
 """
 
 from unionfs.view.opening import open_view
+from unionfs.view.portable import is_portable
 from unionfs.view.view import Entry, View
 
-__all__ = ["Entry", "View", "open_view"]
+__all__ = ["Entry", "View", "is_portable", "open_view"]

@@ -43,7 +43,8 @@ def commit(
     derived(parent.config, step, None, instructions)
     lowers = store.stack(store.image_of(upper.use)).lowers
     for mount in store.mounted():
-        if upper.name and mount.upper == upper.name:
+        # A command in an image has its mount where nobody else gets.
+        if upper.name and mount.upper == upper.name and os.path.isabs(mount.mountpoint):
             _sync(Path(mount.mountpoint))
     with _layer(store, lowers, upper) as layer:
         config = derived(parent.config, step, None if layer is None else layer.diff_id, instructions)
@@ -54,7 +55,7 @@ def commit(
 
 
 def _sync(mountpoint: Path) -> None:
-    """Have the kernel send what it gathered in the pages of files that programs have mapped."""
+    """Have the kernel send what it holds of files that programs have mapped; Linux doesn't wait for it since 6.17."""
     try:
         fd = os.open(mountpoint, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:

@@ -72,3 +72,36 @@ many = [[number] for number in range(100000)]
 assert searches
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_what_threads_allocated_is_given_back_after_their_end() -> None:
+    program = """
+import gc, threading
+from unionfs.linux.memory import release_free_memory
+from unionfs.mount.allocator import use_returning_allocator
+
+def resident():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1])
+
+def work():
+    many = [bytes(1000) for _ in range(2000)]
+    here.wait()
+
+use_returning_allocator()
+start = resident()
+here = threading.Barrier(11)
+threads = [threading.Thread(target=work) for _ in range(10)]
+for thread in threads:
+    thread.start()
+here.wait()
+most = resident()
+for thread in threads:
+    thread.join()
+gc.collect()
+release_free_memory()
+end = resident()
+assert most - start > 4000
+assert end - start < (most - start) / 10, (start, most, end)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

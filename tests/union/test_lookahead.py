@@ -199,6 +199,19 @@ def test_a_directory_whose_reading_ahead_failed_is_waited_for(walker: Walker) ->
     assert walker.lookahead.has_read([route])
 
 
+def test_what_was_read_ahead_is_known_no_more_once_it_is_forgotten(walker: Walker) -> None:
+    walker.list(".")
+    walker.list("wide")
+    assert walker.ahead
+    walker.lookahead.forget()
+    node = walker.kernel.node("wide")
+    assert isinstance(node, DirectoryInode)
+    assert not walker.lookahead.has_read([Route.to(directory) for directory in node.lowers])
+    walker.ahead.clear()
+    walker.list("wide/d5")
+    assert walker.ahead == []
+
+
 def test_few_directories_are_known_to_be_read(walker: Walker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookahead, "_KNOWN", 2)
     root = walker.kernel.union.nodes.root.lowers[0]

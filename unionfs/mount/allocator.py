@@ -12,6 +12,8 @@ import gc
 import os
 import sys
 
+from unionfs.linux.memory import share_one_heap
+
 _VARIABLE = "PYTHONMALLOC"
 # How many new objects may be there before the youngest are searched for cycles; by default 700.
 _NEW_OBJECTS = 20_000
@@ -29,7 +31,8 @@ def use_returning_allocator() -> None:
     """Let what is allocated from now on be on the C library's allocator, unless the caller has chosen one.
 
     CPython's own takes what is too large for it from there too. So when it is to free or resize what isn't in its
-    arenas, it passes that on, whoever allocated it; and what is in them it frees as ever.
+    arenas, it passes that on, whoever allocated it; and what is in them it frees as ever. All threads share the C
+    library's one heap: the interpreter lets them allocate one after another anyway.
     """
     raw = _allocator(_RAW)
     others = [_allocator(domain) for domain in (_MEM, _OBJECT)]
@@ -38,6 +41,7 @@ def use_returning_allocator() -> None:
     for domain, own in zip((_MEM, _OBJECT), others, strict=True):
         mixed = _Allocator(None, raw.malloc, raw.calloc, own.realloc, own.free)
         ctypes.pythonapi.PyMem_SetAllocator(domain, ctypes.byref(mixed))
+    share_one_heap()
 
 
 def collect_rarely() -> None:

@@ -99,6 +99,12 @@ class Loading:
         for part in _parts(node) if isinstance(node, DirectoryInode) else (node.place.directory,):
             part.tree.pace.note(seconds, names)
 
+    def forget(self) -> None:
+        """Forget what is known of directories in memory, after the kernel forgot many of them: it needed the room."""
+        self._seen.clear()
+        if self._lookahead is not None:
+            self._lookahead.forget()
+
     def _scan(self, directory: DirectoryInode) -> tuple[float, int]:
         """Scan *directory* here and now; give the seconds that it took, and the number of names."""
         started = time.perf_counter()

@@ -71,6 +71,11 @@ class Lookahead:
         known = [self._read.pop(route, False) for route in routes]
         return all(known)
 
+    def forget(self) -> None:
+        """Forget which directories were listed or read, and so may be in memory no more."""
+        self._listed.clear()
+        self._read.clear()
+
     def _learn(self, routes: Sequence[Route], blocks: int | None) -> None:
         """Learn that reading ahead what is at *routes* took *blocks* from disks; None: it failed."""
         self._under_way -= 1

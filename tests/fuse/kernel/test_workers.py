@@ -111,6 +111,20 @@ def test_work_goes_on_where_no_further_thread_can_be_started(
     assert sorted(done.result for done in found) == list(range(10))
 
 
+def test_dismissed_threads_end_and_the_next_step_has_a_new_one(workers: Workers) -> None:
+    found: list[Done] = []
+    threads = set()
+    for number in range(1, 4):
+        for _ in range(4):
+            workers.run(threading.current_thread, found.append)
+        wait(workers, lambda number=number: len(found) == 4 * number)  # type: ignore[misc] # likewise
+        threads |= {done.result for done in found}
+        workers.dismiss()
+        assert not any(thread.is_alive() for thread in threads)
+    workers.dismiss()
+    assert len(threads) >= 3
+
+
 def test_closing_waits_for_what_is_under_way() -> None:
     pool = Workers()
     finished = threading.Event()

@@ -106,6 +106,8 @@ class Session:
                 self._wakefulness.note(time.perf_counter() - started, slept=True)
         elif self._tidy_at is not None:
             self._tidy_at = None
+            if self._workers.is_idle:
+                self._workers.dismiss()
             self._union.tidy()
 
     def _until_tidying(self) -> float | None:

@@ -92,8 +92,13 @@ class Workers:
         """Bring every operation with a step under way to its end, and end the threads."""
         while self._pending:
             self._go_on()
+        self.dismiss()
+        os.close(self.fd)
+
+    def dismiss(self) -> None:
+        """End the threads while no step is under way, with the memory that each keeps; the next step starts new ones."""
         for _ in self._threads:
             self._steps.put(None)
         for thread in self._threads:
             thread.join()
-        os.close(self.fd)
+        self._threads.clear()

@@ -17,6 +17,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "union": {"layer", "linux"},
     "view": {"union", "layer", "linux"},
     "provenance": {"view", "layer"},
+    "explore": {"provenance", "layer", "image"},
     "copyout": {"view", "layer", "linux"},
     "diff": {"view", "union", "layer", "linux", "tar"},
     "fuse": {"union", "layer", "linux"},
@@ -32,6 +33,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "union",
         "view",
         "provenance",
+        "explore",
         "copyout",
         "diff",
         "fuse",
@@ -43,7 +45,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 }
 """Each room may import those named, and itself."""
 FUSE_LIBRARIES = {"pyfuse3", "trio"}
-SLOW = {"click", "rich", "trio", "pyfuse3", "httpx"}
+SLOW = {"click", "rich", "textual", "trio", "pyfuse3", "httpx"}
 """Packages that take longer to import than Python takes to start."""
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

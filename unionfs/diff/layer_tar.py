@@ -11,13 +11,13 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from unionfs.diff.change import Change, ChangeKind
 from unionfs.diff.comparing import identity
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.whiteout import OPAQUE_MARKER, PREFIX
 from unionfs.tar import Entry, Kind, TarError, Writer, printable
+from unionfs.tar.writer import Sink
 from unionfs.union.inode import Identity
 from unionfs.view import View, is_portable
 
@@ -33,14 +33,6 @@ _KINDS = {
 _TRUSTED = b"trusted."
 """Neither image readers nor ``unpack`` take attributes of this namespace from an archive."""
 _VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
-
-
-class Sink(Protocol):
-    """Anything whose ``write`` takes all the bytes it is given."""
-
-    def write(self, piece: bytes, /) -> object:
-        """Take ``piece``."""
-        ...
 
 
 class ChangedError(Exception):

@@ -1,12 +1,16 @@
 """``unionfs shell``: a command in an image of the store, run as a user would run it."""
 
+import fcntl
 import json
 import os
 import pty
 import select
+import shlex
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -442,7 +446,7 @@ def test_a_shell_on_a_terminal_has_job_control(place: Place, on_terminal: OnTerm
     shell.expect("[ready]")
     assert "job control" not in shell.shown
     shell.type("tty; echo $TERM; test -t 0 && echo terminal\n")
-    shell.expect("/dev/console")
+    shell.expect("/dev/pts/0")
     shell.expect("dumb")
     shell.expect("terminal")
     shell.type("sleep 1000\n")
@@ -481,20 +485,49 @@ def test_the_terminal_is_given_back_to_who_had_it(place: Place, on_terminal: OnT
     assert outer.end() == 0
 
 
-def test_a_stopped_command_gives_the_terminal_back(place: Place, on_terminal: OnTerminal) -> None:
-    script = f"{' '.join(place.command('--', 'sleep', '1000'))}; echo code $?; kill -KILL %1; wait"
-    outer = on_terminal(["/bin/bash", "-imc", script])
-    time.sleep(1.5)
-    outer.type("\x1a")
-    outer.expect("code 148")  # 128 and SIGTSTP, as bash tells of a job that was stopped
-    outer.end()
-    wait_for(lambda: not place.temporary() or sweep(place))
+def test_the_command_has_a_terminal_of_its_own_and_no_session_with_the_caller(
+    place: Place, on_terminal: OnTerminal
+) -> None:
+    script = "readlink /proc/self/fd/0; stty size; cut -d' ' -f6 /proc/self/stat; stat -c %U /dev/pts/0; : >/dev/tty"
+    shell = on_terminal(place.command("--", "sh", "-c", script))
+    fcntl.ioctl(shell.fd, termios.TIOCSWINSZ, struct.pack("4H", 33, 99, 0, 0))
+    for line in ("/dev/pts/0", "33 99", "2", "bob"):
+        shell.expect(f"{line}\r\n")
+    assert shell.end() == 0
 
 
-def sweep(place: Place) -> bool:
-    with Store(place.store) as store:
-        store.collect()
-    return not place.temporary()
+def test_a_change_of_the_terminals_size_reaches_the_command(place: Place, on_terminal: OnTerminal) -> None:
+    script = "trap 'stty size; exit 0' WINCH; echo ready; while :; do sleep 0.05; done"
+    shell = on_terminal(place.command("--", "sh", "-c", script))
+    shell.expect("ready")
+    time.sleep(0.2)
+    fcntl.ioctl(shell.fd, termios.TIOCSWINSZ, struct.pack("4H", 44, 111, 0, 0))
+    shell.expect("44 111")
+    assert shell.end() == 0
+
+
+def test_all_that_a_command_writes_is_shown(place: Place, on_terminal: OnTerminal) -> None:
+    shell = on_terminal(place.command("--", "seq", "1", "20000"))
+    for number in range(1, 20001, 999):
+        shell.expect(f"\n{number}\r" if number > 1 else "1\r")
+    shell.expect("20000\r\n")
+    assert shell.end() == 0
+
+
+def test_output_that_is_no_terminal_is_left_as_it_is(place: Place, on_terminal: OnTerminal) -> None:
+    command = " ".join(place.command("--", "seq", "1", "3"))
+    shell = on_terminal(["/bin/bash", "-c", f"{command} | od -c | head -1"])
+    shell.expect("1  \\n   2  \\n   3  \\n")
+    assert shell.end() == 0
+
+
+def test_a_command_that_signals_its_process_group_reaches_nobody_outside(place: Place) -> None:
+    command = shlex.join(place.command("--", "sh", "-c", "kill -9 0"))
+    result = subprocess.run(
+        ["/bin/bash", "-c", f"{command} | cat; echo ${{PIPESTATUS[@]}}"], capture_output=True, text=True,
+        env=place.environment, check=True, start_new_session=True,
+    )  # fmt: skip
+    assert result.stdout == "137 0\n"
 
 
 def test_what_inspects_the_store_sees_a_shell_as_a_mount(place: Place) -> None:

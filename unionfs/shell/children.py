@@ -1,7 +1,7 @@
 """Child processes that run a function of ours: started, and waited for with what signals mean meanwhile.
 
-A process that waits for another ends with its exit code, and passes on to it the signals that were meant for it. Those
-of the terminal reach every process of the foreground by themselves (termios(3)), so they aren't passed on.
+A process that waits for another ends with its exit code, and passes on to it the signals that were meant for it: what
+comes after the caller is in sessions of its own, and gets none by itself.
 """
 
 import os
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from unionfs.shell.report import Report
 
 _FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-HELD_BACK = frozenset((*_FORWARDED, signal.SIGCHLD))
+HELD_BACK = frozenset((*_FORWARDED, signal.SIGCHLD, signal.SIGWINCH))
 """What has to be blocked in a process that waits, and before that in the one that starts it."""
 
 
@@ -29,19 +29,21 @@ def start_child(body: Callable[[], int], report: Report) -> int:
     return child
 
 
-def wait_forwarding(child: int, *, reap_others: bool = False) -> int:
+def wait_forwarding(child: int, *, reap_others: bool = False, resized: Callable[[], None] = lambda: None) -> int:
     """Wait for *child*, passing signals on, and give its exit code: 128 and the signal's number if one ended it.
 
-    With *reap_others* every other child that ends is waited for too, as process 1 must.
+    With *reap_others* every other child that ends is waited for too, as process 1 must. *resized* is called when the
+    terminal has another size.
     """
     while True:
         for ended, code in _ended(-1 if reap_others else child):
             if ended == child:
                 return code
-        info = signal.sigwaitinfo(HELD_BACK)
-        # sigaction(2): what a process sent has a code of 0 or less.
-        if info.si_signo != signal.SIGCHLD and info.si_code <= 0:
-            os.kill(child, info.si_signo)
+        number = signal.sigwait(HELD_BACK)
+        if number in _FORWARDED:
+            os.kill(child, number)
+        elif number == signal.SIGWINCH:
+            resized()
 
 
 def wait_for_all(seconds: float) -> bool:

@@ -1,5 +1,6 @@
 """The last steps of the process that becomes the command: who it is, what it may, where it is, and its exec."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -11,6 +12,7 @@ from unionfs.linux import resolve
 from unionfs.linux.process import keep_capabilities, limit_capabilities
 from unionfs.shell.error import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, ShellError, as_text
 from unionfs.shell.setup import DEFAULT_PATH, Process
+from unionfs.shell.terminal import take
 from unionfs.shell.users import Identity, identify
 
 # Docker's, without which few images work and with which none reaches beyond its root.
@@ -29,6 +31,8 @@ class Becoming(NamedTuple):
 
     process: Process
     signal_mask: tuple[int, ...]
+    terminal: int | None
+    """Without one it has no terminal that controls it."""
     may_set_groups: bool
     """Not in a user namespace with one id, where there is no other group."""
 
@@ -39,12 +43,21 @@ class Becoming(NamedTuple):
             ShellError: the user, the directory or the program isn't there. OSError: the kernel refused a step.
         """
         who = identify(self.process.user, read_file)
+        self._take_terminal(who)
         _enter(self.process.directory)
         self._become_user(who)
         for number in _IGNORED_BY_PYTHON:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, self.signal_mask)
         execute(self.process.arguments, {"HOME": who.home, **self.process.environment})
+
+    def _take_terminal(self, who: Identity) -> None:
+        if self.terminal is None:
+            os.setsid()
+            return
+        take(self.terminal)
+        with contextlib.suppress(OSError):  # a user who isn't there; the next step says so
+            os.fchown(self.terminal, who.uid, -1)
 
     def _become_user(self, who: Identity) -> None:
         limit_capabilities(CAPABILITIES)

@@ -16,6 +16,7 @@ from unionfs.shell.command import Becoming
 from unionfs.shell.report import Report
 from unionfs.shell.root import Root
 from unionfs.shell.setup import Spec, read_spec
+from unionfs.shell.terminal import send_new
 
 _PATIENCE = 10.0
 """Seconds for killed processes to end in; one in the middle of a system call may take a moment."""
@@ -43,17 +44,21 @@ def run(spec: Spec) -> int:
     # Whoever may trace this process, or read what it has open, would be outside of the root.
     set_dumpable(False)
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
-    _keep_only(spec.root_fd, spec.report_fd, spec.alive_fd)
+    _keep_only(*spec.descriptors)
     if _is_gone(spec.alive_fd):
         return 1
     os.umask(0o022)
     report = Report(spec.report_fd)
-    becoming = Becoming(spec.setup.process, spec.signal_mask, may_set_groups=_may_set_groups())
+    may_set_groups = _may_set_groups()
     root = Root(spec.setup, report)
     try:
         root.enter(spec.root_fd, spec.mountpoint)
         set_host_name(os.fsencode(spec.setup.host_name))
+        terminal = None if spec.channel_fd is None else send_new(spec.channel_fd)
+        becoming = Becoming(spec.setup.process, spec.signal_mask, terminal, may_set_groups=may_set_groups)
         child = start_child(becoming.run, report)
+        if terminal is not None:
+            os.close(terminal)  # or the other end would never be told that nobody has it open any more
         report.close()
         code = wait_forwarding(child, reap_others=True)
     finally:

@@ -33,7 +33,7 @@ def start_again(spec: Spec) -> NoReturn:
     set_mount_attributes(tree, set_=MOUNT_ATTR_RDONLY)
     attach_tree(tree, place)
     fd = spec.to_file()
-    for kept in (fd, spec.root_fd, spec.report_fd, spec.alive_fd):
+    for kept in (fd, *spec.descriptors):
         os.set_inheritable(kept, True)  # noqa: FBT003 - os takes it by position only
     # -I: nothing of the caller's environment counts; -S: nothing is used but the standard library and this package.
     words = [path, "-I", "-S", "-c", _PROGRAM.format(path=_PACKAGE, fd=fd)]

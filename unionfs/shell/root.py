@@ -106,8 +106,6 @@ class Root:
     def _devices(self) -> dict[str, int]:
         """Give the host's devices, by their names in /dev."""
         paths = {name: f"/dev/{name}" for name in _DEVICES}
-        with contextlib.suppress(OSError):
-            paths["console"] = os.ttyname(0)  # so that programs find a name for their terminal
         found = {}
         for name, path in paths.items():
             with contextlib.suppress(FileNotFoundError):

@@ -1,7 +1,7 @@
 """Running a command in a root of its own: what the caller's process does.
 
-It starts the supervisor, gives it its ids, tells what goes wrong, passes signals on, and has the terminal back at the
-end. As root no user namespace is made: one is, where the right to mount is missing.
+It starts the supervisor, gives it its ids, tells what goes wrong, passes signals on, and connects the terminals. Root needs
+no user namespace: one is made where the right to mount is missing.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ from unionfs.shell.mapped import start_mapped
 from unionfs.shell.report import Report, failures
 from unionfs.shell.setup import Setup
 from unionfs.shell.supervisor import Supervisor
+from unionfs.shell.terminal import Channel, copy_size, is_wanted
 
 
 def needed_maps() -> IdMaps | None:
@@ -41,22 +42,31 @@ def run(root: MountOptions, setup: Setup, maps: IdMaps | None, warn: Callable[[s
     """
     if not root.lowers:
         raise ShellError("the image has no layers, so there is nothing in it to run")
-    with _terminal_given_back(), _children_told_of():
+    with _children_told_of(), _signals_held_back() as mask, contextlib.ExitStack() as held:
+        channel = held.enter_context(contextlib.closing(Channel())) if is_wanted() else None
         reading, writing = os.pipe()
         report = Report(writing)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+        supervisor = Supervisor(root, setup, tuple(mask), report, None if channel is None else channel.sending_fd)
         try:
-            try:
-                child = _start(Supervisor(root, setup, tuple(before), report), maps, report)
-            finally:
-                os.close(writing)
-            failure = _wait_for_start(child, reading, before, warn)
-            code = wait_forwarding(child)
-            if failure is not None:
-                raise failure
-            return code
+            child = _start(supervisor, maps, report)
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            report.close()
+        failure = _wait_for_start(child, reading, mask, warn)
+        other_end = None if channel is None or failure else held.enter_context(channel.connected())
+        code = wait_forwarding(child, resized=lambda: None if other_end is None else copy_size(0, other_end))
+        if failure is not None:
+            raise failure
+        return code
+
+
+@contextlib.contextmanager
+def _signals_held_back() -> Iterator[set[int]]:
+    """Block the signals that are waited for, and give those that were blocked before."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+    try:
+        yield set(before)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(supervisor: Supervisor, maps: IdMaps | None, report: Report) -> int:
@@ -90,31 +100,6 @@ def _first_failure(told: Iterable[ShellError | str], warn: Callable[[str], None]
         else:
             found = found or failure
     return found
-
-
-@contextlib.contextmanager
-def _terminal_given_back() -> Iterator[None]:
-    """Be in the terminal's foreground again at the end, if this process was at the start.
-
-    A shell makes itself the foreground and can't give that back: it doesn't see this process.
-    """
-    ours = os.getpgrp()
-    was_ours = _foreground() == ours
-    try:
-        yield
-    finally:
-        if was_ours and _foreground() != ours:
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
-            with contextlib.suppress(OSError):  # the terminal is gone
-                os.tcsetpgrp(0, ours)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-def _foreground() -> int | None:
-    try:
-        return os.tcgetpgrp(0)
-    except OSError:
-        return None  # no terminal
 
 
 @contextlib.contextmanager

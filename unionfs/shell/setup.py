@@ -49,8 +49,16 @@ class Spec(NamedTuple):
     report_fd: int
     alive_fd: int
     """A pidfd of the process that started this one."""
+    channel_fd: int | None
+    """Where to send the other end of a terminal for the command; None: it gets none."""
     signal_mask: tuple[int, ...]
     """The signals that the command is to find blocked."""
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """All that process 1 is given beside the standard ones."""
+        given = (self.root_fd, self.report_fd, self.alive_fd, self.channel_fd)
+        return tuple(fd for fd in given if fd is not None)
 
     def to_file(self) -> int:
         """Write it to a file in memory, and give that."""

@@ -30,11 +30,14 @@ _DAEMON_PATIENCE = 10.0
 class Supervisor:
     """One run, in the process that is to supervise it: single-threaded, with the right to mount."""
 
-    def __init__(self, root: MountOptions, setup: Setup, signal_mask: tuple[int, ...], report: Report) -> None:
+    def __init__(
+        self, root: MountOptions, setup: Setup, signal_mask: tuple[int, ...], report: Report, channel_fd: int | None
+    ) -> None:
         self._root = root
         self._setup = setup
         self._signal_mask = signal_mask
         self._report = report
+        self._channel_fd = channel_fd
         self._mountpoint = root.lowers[0]
         """Any directory will do, since nobody else looks there; this one is sure to be there."""
 
@@ -44,6 +47,8 @@ class Supervisor:
         Raises:
             ShellError, MountError, OSError: it can't be run.
         """
+        # What the terminal sends to the caller's process group reaches the command through the caller alone.
+        os.setsid()
         unshare(CLONE_NEWNS)
         make_slave(b"/")
         _die_with(parent)
@@ -53,9 +58,17 @@ class Supervisor:
         root_fd = self._take_root()
         unshare(CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC)
         alive_fd = os.pidfd_open(os.getpid())
-        spec = Spec(self._setup, root_fd, os.fsdecode(self._mountpoint), self._report.fd, alive_fd, self._signal_mask)
+        spec = Spec(
+            self._setup,
+            root_fd=root_fd,
+            mountpoint=os.fsdecode(self._mountpoint),
+            report_fd=self._report.fd,
+            alive_fd=alive_fd,
+            channel_fd=self._channel_fd,
+            signal_mask=self._signal_mask,
+        )
         child = start_child(lambda: _become_init(spec), self._report)
-        for fd in (root_fd, alive_fd, self._report.fd):
+        for fd in spec.descriptors:
             os.close(fd)
         code = wait_forwarding(child)
         wait_for_all(_DAEMON_PATIENCE)

@@ -96,7 +96,7 @@ class Workers:
         os.close(self.fd)
 
     def dismiss(self) -> None:
-        """End the threads while no step is under way, with the memory that each keeps; the next step starts new ones."""
+        """End the threads, with the memory that each keeps, while no step is under way; the next one starts others."""
         for _ in self._threads:
             self._steps.put(None)
         for thread in self._threads:

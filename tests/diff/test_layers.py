@@ -1,6 +1,7 @@
 """The form of a layer: what entries it has, in which order, and with what in them."""
 
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,8 @@ from unionfs.diff import ChangedError, layer_changes, write_changes
 from unionfs.layer.abilities import WhiteoutForm
 from unionfs.layer.open_upper import UpperOptions
 from unionfs.tar import Kind
-from unionfs.view import open_view
+from unionfs.union.inode import Place
+from unionfs.view import View, open_view
 
 
 def of(tmp_path: Path, upper: Layer, lower: Layer = BASE) -> Made:
@@ -242,3 +244,26 @@ def test_a_file_that_grows_meanwhile_is_as_long_as_it_was(tmp_path: Path) -> Non
     with open_view(lowers) as before, open_view(lowers, tmp_path / "upper") as now:
         write_changes(layer_changes(before, now), now, Growing())
     assert len(b"".join(pieces)) % 512 == 0
+
+
+def test_an_upper_whose_root_is_opaque_hides_all_beneath(tmp_path: Path) -> None:
+    found = of(tmp_path, {".": OPAQUE, "etc/a": File(content=b"A")})
+    assert found.names == ["./", ".wh..wh..opq", "etc/", "etc/a"]
+    assert found.lines == ["D /dir", "C /etc", "C /etc/a", "D /etc/b", "D /etc/sub", "D /far", "D /one"]
+
+
+def test_a_directory_that_went_meanwhile_is_an_error_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "lower", BASE)
+    write(tmp_path / "upper", {"new/in": File()})
+    places = View.places
+
+    def after_removal(view: View, path: bytes) -> tuple[Place, ...]:
+        if path == b"new":
+            shutil.rmtree(tmp_path / "upper/new", ignore_errors=True)
+        return places(view, path)
+
+    monkeypatch.setattr(View, "places", after_removal)
+    with pytest.raises(ChangedError, match=r"^/new was changed while it was read$"):
+        layer_of([tmp_path / "lower"], tmp_path / "upper", None)

@@ -5,8 +5,9 @@ Owns which paths count as added, changed and deleted, and how a layer or a whole
 """
 
 from unionfs.diff.change import Change, ChangeKind, shown_lines
+from unionfs.diff.changed_error import ChangedError
 from unionfs.diff.changes import changes, layer_changes
-from unionfs.diff.layer_tar import ChangedError, write_changes, write_tree
+from unionfs.diff.layer_tar import write_changes, write_tree
 
 __all__ = [
     "Change",

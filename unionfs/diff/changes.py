@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from unionfs.diff.change import Change, ChangeKind
+from unionfs.diff.changed_error import noticing_changes
 from unionfs.diff.comparing import differs, identities, is_same_entry
 from unionfs.diff.other_names import other_names
 from unionfs.layer.attributes import Attributes
@@ -25,6 +26,7 @@ def changes(before: View, now: View) -> Iterator[Change]:
     A directory differs by its owner, permissions and attributes, or by what is in it; a file by its time too.
 
     Raises:
+        ChangedError: somebody writes to one of them.
         OSError: reading a layer failed.
     """
     return _Walk(before, now, {}, comparing=True).run()
@@ -37,11 +39,13 @@ def layer_changes(before: View, now: View) -> list[Change]:
     the upper, what another of its names became is one too.
 
     Raises:
+        ChangedError: somebody writes to the upper.
         OSError: reading a layer failed.
     """
-    found = list(_Walk(before, now, {}, comparing=False).run())
-    others = other_names(found, now)
-    return list(_Walk(before, now, others, comparing=False).run()) if others else found
+    with noticing_changes():
+        found = list(_Walk(before, now, {}, comparing=False).run())
+        others = other_names(found, now)
+        return list(_Walk(before, now, others, comparing=False).run()) if others else found
 
 
 class _Frame:
@@ -78,7 +82,8 @@ class _Walk:
                 continue
             change = frame.pending.pop()
             if change.is_directory:
-                stack.append(self._enter(change))
+                with noticing_changes(change.path):
+                    stack.append(self._enter(change))
             elif change.is_due:
                 yield from _given(stack)
                 yield change

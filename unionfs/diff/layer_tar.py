@@ -5,14 +5,13 @@ machine or would be a layer's own marks to another program. Whiteouts are empty 
 1970. The same tree gives the same bytes.
 """
 
-import errno
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 from unionfs.diff.change import Change, ChangeKind
+from unionfs.diff.changed_error import ChangedError, noticing_changes
 from unionfs.diff.comparing import identity
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.whiteout import OPAQUE_MARKER, PREFIX
@@ -32,11 +31,6 @@ _KINDS = {
 }
 _TRUSTED = b"trusted."
 """Neither image readers nor ``unpack`` take attributes of this namespace from an archive."""
-_VANISHED = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
-
-
-class ChangedError(Exception):
-    """The tree changed while it was read, so that what was written is of no use; the text is one sentence."""
 
 
 def write_changes(changes: Iterable[Change], now: View, sink: Sink) -> list[str]:
@@ -49,7 +43,7 @@ def write_changes(changes: Iterable[Change], now: View, sink: Sink) -> list[str]
     """
     tree = _TarOfTree(now, sink)
     for change in changes:
-        with _noticing_changes(change.path):
+        with noticing_changes(change.path):
             tree.add_change(change)
     return tree.finish()
 
@@ -58,19 +52,9 @@ def write_tree(tree: View, sink: Sink, top: bytes = b"", name: bytes = b"") -> l
     """Write all of *tree*, its root included, or what is at *top* as *name*; otherwise as ``write_changes``."""
     tar = _TarOfTree(tree, sink, top, name)
     for entry in tree.walk(top):
-        with _noticing_changes(entry.path):
+        with noticing_changes(entry.path):
             tar.add(entry.path)
     return tar.finish()
-
-
-@contextmanager
-def _noticing_changes(path: bytes) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _VANISHED:
-            raise
-        raise ChangedError(f"/{printable(path)} was changed while it was read") from error
 
 
 class _TarOfTree:

@@ -45,8 +45,9 @@ def test_an_image_in_a_file_is_described_too(tmp_path: Path, capsys: Captured) -
 
 
 def test_what_is_missing_is_named_and_the_rest_is_printed(image: str, capsys: Captured) -> None:
-    code, output, errors = run(capsys, "inspect", "nope", "app:1", "Bad:1", "--format", "{{.Id}}")
+    code, output, errors = run(capsys, "inspect", "nope", "app:1", "Bad:1", "oci:/absent", "--format", "{{.Id}}")
     assert (code, output) == (1, image + "\n")
+    assert errors.splitlines()[2] == "unionfs: error: /absent: No such file or directory"
     assert errors.splitlines()[0].startswith('unionfs: error: no such image: "nope"')
     assert errors.splitlines()[1].endswith("repository name (library/Bad) must be lowercase")
 

@@ -7,7 +7,7 @@ import pytest
 from tests.image.documents import config, descriptor, encoded, platform
 from unionfs.image import Descriptor, ImageError, Index, Manifest
 from unionfs.image import media_type as types
-from unionfs.image.build import index_bytes, layer_type, manifest_bytes
+from unionfs.image.build import index_bytes, manifest_bytes
 from unionfs.image.strict_json import Fields
 
 CONFIG = encoded(config([]))
@@ -70,12 +70,18 @@ def test_text_that_is_no_utf8_is_refused_in_one_line() -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("compression", ["", "gzip", "zstd"])
-@pytest.mark.parametrize(("config_type", "kind"), [(types.DOCKER_CONFIG, "docker"), (types.OCI_CONFIG, "oci")])
-def test_a_layer_gets_a_type_of_its_configs_kind_that_readers_know(
-    config_type: str, kind: str, compression: str
-) -> None:
-    found = layer_type(config_type, compression)
-    assert found in types.LAYERS
-    assert kind in found
-    assert found.endswith(compression or "tar")
+PAIRS = [
+    (types.OCI_LAYER, types.DOCKER_LAYER),
+    (types.OCI_LAYER_GZIP, types.DOCKER_LAYER_GZIP),
+    (types.OCI_LAYER_ZSTD, types.DOCKER_LAYER + ".zstd"),
+]
+
+
+@pytest.mark.parametrize(("oci", "docker"), PAIRS)
+def test_a_layer_of_the_other_kind_becomes_one_of_the_configs(oci: str, docker: str) -> None:
+    layers = [described(b"one", oci), described(b"two", docker)]
+    for config_media_type, kind in ((types.OCI_CONFIG, oci), (types.DOCKER_CONFIG, docker)):
+        found = Manifest.read(manifest_bytes(described(CONFIG, config_media_type), layers))
+        assert [layer.media_type for layer in found.layers] == [kind, kind]
+        assert [layer.digest for layer in found.layers] == [layer.digest for layer in layers]
+        found.check_runnable()

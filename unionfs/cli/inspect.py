@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import click
 
+from unionfs.archive import ArchiveError
 from unionfs.cli.click_command import run
 from unionfs.cli.images import opened_store
 from unionfs.cli.notices import fail
@@ -44,7 +45,7 @@ def _command(images: tuple[str, ...], form: str | None) -> int:
         for argument in images:
             try:
                 described.append(_described(found(store, argument)))
-            except (StoreError, ImageError) as error:
+            except (StoreError, ImageError, ArchiveError, OSError) as error:
                 fail(error)
                 missing += 1
     show(inspection(described, form))

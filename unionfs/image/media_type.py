@@ -13,6 +13,7 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 DOCKER_LAYER_GZIP = DOCKER_LAYER + ".gzip"
+DOCKER_LAYER_ZSTD = DOCKER_LAYER + ".zstd"
 
 INDEXES = frozenset({OCI_INDEX, DOCKER_INDEX})
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
@@ -42,6 +43,6 @@ LAYERS = FOREIGN_LAYERS | {
     OCI_LAYER_ZSTD,
     DOCKER_LAYER,
     DOCKER_LAYER_GZIP,
-    DOCKER_LAYER + ".zstd",
+    DOCKER_LAYER_ZSTD,
 }
 """Every type of layer that can be unpacked; how one is really compressed is told by its first bytes."""

@@ -94,9 +94,10 @@ def read_file(path: str) -> bytes:
         raise ShellError(f"{path} of the image: {as_text(error)}") from None
     finally:
         os.close(root)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise ShellError(f"{path} of the image isn't a regular file")
     with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise ShellError(f"{path} of the image isn't a regular file")
         content = file.read(_LARGEST_FILE + 1)
     if len(content) > _LARGEST_FILE:
         raise ShellError(f"{path} of the image is larger than 1 MiB")

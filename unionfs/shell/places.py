@@ -73,17 +73,22 @@ class Places:
         """Unmount what is on the entries that were made, and remove those that nothing was put into."""
         while self._made:
             made = self._made.pop()
-            os.fchdir(made.above)
-            with contextlib.suppress(OSError):  # one that was only made to hold another has nothing mounted on it
-                umount2(os.fsencode(made.name), MNT_DETACH | UMOUNT_NOFOLLOW)
-            # It stays where the command has moved it or put something into it.
-            with contextlib.suppress(OSError), _keeping_times("."):
-                if made.is_directory:
-                    os.rmdir(made.name)
-                elif os.lstat(made.name).st_size == 0:
-                    os.unlink(made.name)
-            os.chdir("/")
+            # It stays where the command has moved it or put something into it, and where the daemon has died.
+            with contextlib.suppress(OSError):
+                _remove(made)
             os.close(made.above)
+        os.chdir("/")
+
+
+def _remove(made: _Made) -> None:
+    os.fchdir(made.above)
+    with contextlib.suppress(OSError):  # one that was only made to hold another has nothing mounted on it
+        umount2(os.fsencode(made.name), MNT_DETACH | UMOUNT_NOFOLLOW)
+    with _keeping_times("."):
+        if made.is_directory:
+            os.rmdir(made.name)
+        elif os.lstat(made.name).st_size == 0:
+            os.unlink(made.name)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Running a command in a root of its own: what the caller's process does.
 
-It starts the supervisor, gives it its ids, tells what goes wrong, passes signals on, and connects the terminals. Root needs
-no user namespace: one is made where the right to mount is missing.
+It starts the supervisor, gives it its ids, tells what goes wrong, passes signals on, and connects the terminals. A user
+namespace is made only where the right to mount is missing, so not for root.
 """
 
 import contextlib

@@ -142,6 +142,10 @@ class Nodes:
             number = self.table.natural_number(directory.tree.device, inode)
             if self.table.get(number) is None:
                 return kind, number
+        return self._reached(parent, name, kind)
+
+    def _reached(self, parent: DirectoryInode, name: bytes, kind: Kind) -> tuple[Kind, int]:
+        """Give type and number of what shows at *name* by loading it; where that fails *kind*, and a number of none."""
         try:
             node = self.child(parent, name)
         except OSError:
@@ -162,6 +166,10 @@ class Nodes:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), name)
         return node
 
+    def beneath(self, parent: DirectoryInode) -> Lowers:  # noqa: ARG002 - with grafts it depends on that
+        """Give the layers among which what *parent* holds goes on: here those of the whole mount."""
+        return self.lowers
+
     def _load_directory(self, parent: DirectoryInode, contents: Contents, name: bytes) -> Seen:
         upper = None
         known = contents.lower_parents(name)
@@ -169,15 +177,15 @@ class Nodes:
         if name in contents.upper and parent.upper is not None:
             upper = parent.upper.child(name)
             marks = upper.marks()
+        beneath = self.beneath(parent)
         if marks is None:
-            lowers = self.lowers.directories(parent.lowers, name, known)
+            lowers = beneath.directories(parent.lowers, name, known)
         elif upper is not None and upper.is_opaque(marks):
             lowers = ()
         elif marks.redirect is None:
-            lowers = self.lowers.directories(parent.lowers, name, known) if known else ()
+            lowers = beneath.directories(parent.lowers, name, known) if known else ()
         else:
-            parents, redirected = self.lowers.redirected(parent.lowers, marks.redirect, -1)
-            lowers = self.lowers.directories(parents, redirected)
+            lowers = beneath.directories(*beneath.redirected(parent.lowers, marks.redirect, -1))
         return self._directory_inode(upper, lowers, lower_path(parent, name, marks or NO_MARKS))
 
     def _directory_inode(self, upper: Directory | None, lowers: tuple[Directory, ...], path: bytes) -> Seen:
@@ -270,7 +278,7 @@ class Nodes:
             node.is_metacopy = True
             # A redirect of the layers beneath is followed from there, not from the upper.
             node.lower_path = lower_path(parent, name, marks if node.in_upper else NO_MARKS)
-            node.content = self.lowers.content(parent.lowers, name, marks, position)
+            node.content = self.beneath(parent).content(parent.lowers, name, marks, position)
 
     # What an inode shows.
 

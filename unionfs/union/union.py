@@ -21,12 +21,12 @@ from unionfs.union.changes import Change, Changes
 from unionfs.union.content import Content
 from unionfs.union.copy_up import CopyUp
 from unionfs.union.creation import Caller, Creation
+from unionfs.union.grafts import Graft, layers_of, nodes_of
 from unionfs.union.inode import AnyInode, DirectoryInode, Inode
 from unionfs.union.inode_flags import InodeFlags
 from unionfs.union.loading import Loading
-from unionfs.union.lowers import Lowers
 from unionfs.union.nodes import Nodes
-from unionfs.union.open_files import OpenFile, OpenFiles
+from unionfs.union.open_files import OpenFile
 from unionfs.union.removal import Removal
 from unionfs.union.renaming import Renaming
 from unionfs.union.settings import Settings
@@ -63,12 +63,15 @@ class _Writers:
 
 
 class Union:
-    """A stack of layers with, or without, an upper."""
+    """A stack of layers with an upper, or without one; then other stacks may show in the place of its directories."""
 
-    def __init__(self, upper: Upper | None, lowers: Sequence[Directory], settings: Settings) -> None:
+    def __init__(
+        self, upper: Upper | None, lowers: Sequence[Directory], settings: Settings, grafts: Sequence[Graft] = ()
+    ) -> None:
         self.settings = settings
-        beneath = Lowers(lowers, follow_redirects=settings.follow_redirects)
-        self.nodes = Nodes(upper, beneath, OpenFiles(settings.open_files), ino32=settings.ino32)
+        self.nodes = nodes_of(upper, lowers, settings, grafts)
+        self.layers = layers_of(self.nodes.root, grafts)
+        """The roots of the layers that show, the topmost first, and those that grafts show."""
         self._loading = Loading(self.nodes, prefetch=settings.prefetch)
         if upper is not None and upper.root.tree.in_memory:
             # Nothing there outlives the machine's running, synced or not.
@@ -83,12 +86,6 @@ class Union:
     def is_read_only(self) -> bool:
         """Whether there is no upper, so that every change is refused with EROFS."""
         return self._writers is None
-
-    @property
-    def layers(self) -> tuple[Directory, ...]:
-        """The roots of the layers that show, the topmost first."""
-        root = self.nodes.root
-        return (*([root.upper] if root.upper else ()), *root.lowers)
 
     def _writable(self) -> _Writers:
         if self._writers is None:

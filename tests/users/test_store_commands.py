@@ -14,7 +14,7 @@ from tests.cli.stored import fill
 from tests.ordinary_user import Somebody, ordinary_user, user_namespace
 from tests.tarball import archive, directory, file
 from unionfs.cli import main
-from unionfs.cli.images import store_path
+from unionfs.cli.store_path import store_path
 
 USERS: dict[str, Callable[[], AbstractContextManager[Somebody]]] = {
     "ordinary": ordinary_user,

@@ -10,6 +10,7 @@ import pytest
 
 from tests import tarball
 from unionfs.archive import ArchiveError, Limits
+from unionfs.archive.indexed import indexed
 from unionfs.archive.members import Members
 
 Opener = Callable[..., Members]
@@ -23,7 +24,7 @@ def members(tmp_path: Path) -> Iterator[Opener]:
         path = tmp_path / "archive.tar"
         path.write_bytes(archive)
         with open(path, "rb") as file:
-            found = Members(file.fileno(), len(archive), limits or Limits())
+            found = indexed(file.fileno(), len(archive), limits or Limits())
         opened.append(found)
         return found
 
@@ -194,7 +195,7 @@ def test_content_is_not_read_to_index_an_archive(tmp_path: Path) -> None:
         file.write(tarball.archive(tarball.file(b"after", b"x")))
     with open(path, "rb") as file:
         before = read_so_far()
-        found = Members(file.fileno(), path.stat().st_size, Limits())
+        found = indexed(file.fileno(), path.stat().st_size, Limits())
         assert read_so_far() - before < 100_000
     assert content(found, "after") == b"x"
     with found.open("large") as window:

@@ -1,7 +1,6 @@
 """Opening a source: by looking at it, whatever it is called."""
 
 import bz2
-import errno
 import gzip
 import io
 import lzma
@@ -18,6 +17,7 @@ import zstandard
 from tests import tarball
 from tests.archive.build import OciImage, docker_image, layer, layout, tar, tree
 from tests.archive.reading import Opener, contents
+from tests.mounts import mount, unmount
 from unionfs.archive import ArchiveError, Limits, open_archive, open_stream, parse_source
 
 LAYERS = [layer("one"), layer("two" * 1000)]
@@ -108,14 +108,18 @@ def test_the_limit_on_expansion_does_not_concern_a_plain_archive(opened: Opener)
     assert contents(opened(DOCKER, Limits(expanded=1)).image()) == LAYERS
 
 
-def test_a_full_temporary_directory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.tar.gz"
-    path.write_bytes(gzip.compress(DOCKER))
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: io.FileIO("/dev/full", "w+"))
-    with pytest.raises(OSError, match="No space left on device") as error:
-        open_archive(path)
-    assert error.value.errno == errno.ENOSPC
-    assert error.value.filename == tempfile.gettempdir()
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a tmpfs here")
+def test_a_full_temporary_directory_is_named(tmp_path: Path) -> None:
+    path, small = tmp_path / "a.tar.gz", tmp_path / "small"
+    path.write_bytes(gzip.compress(tarball.archive(tarball.file(b"a", bytes(100_000)))))
+    small.mkdir()
+    mount("tmpfs", small, "tmpfs", options="size=64k")
+    try:
+        with pytest.raises(OSError, match="No space left on device") as error:
+            open_archive(path, spool=small)
+        assert error.value.filename == str(small)
+    finally:
+        unmount(small)
 
 
 @pytest.mark.parametrize("content", [DOCKER, gzip.compress(OCI)], ids=["plain", "compressed"])

@@ -248,3 +248,23 @@ def test_others_may_not_enter_the_store(store: Store, demo: Path) -> None:
     load(store, demo, ONE)
     assert store.path.stat().st_mode & 0o077 == 0
     assert [path for path in (store.path / "blobs").rglob("*") if path.stat().st_mode & 0o077] == []
+
+
+def written() -> int:
+    """Give the bytes that this process, and those that it has waited for, have written."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("wchar:"))
+
+
+def test_what_is_spooled_in_the_store_is_not_written_twice(store: Store, tmp_path: Path) -> None:
+    """A compressed archive is read once, into files that become the blobs."""
+    large = archive(file(b"large", os.urandom(2 << 20)))
+    source = images.layout(tmp_path / "image", large)
+    subprocess.run(["tar", "-C", source, "-czf", tmp_path / "image.tar.gz", "."], check=True)
+    before = written()
+    with open_archive(tmp_path / "image.tar.gz", spool=store.spool) as opened:
+        store.load(opened.image(), [ONE])
+    after = written()
+    assert sha256(large).removeprefix("sha256:") in content(store)
+    assert after - before < 2 * len(large) + (1 << 20)
+    assert os.listdir(store.spool) == []

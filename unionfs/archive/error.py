@@ -10,6 +10,10 @@ class ArchiveError(ImageError):
     """An image source is refused: malformed, incomplete, too large, or without the image asked for."""
 
 
+class NoTarError(ArchiveError):
+    """What was opened as an archive is no tar archive, or not a whole one."""
+
+
 @contextmanager
 def naming(source: str) -> Iterator[None]:
     """Turn any ImageError into an ArchiveError whose text begins with the source's path."""

@@ -2,7 +2,9 @@
 
 import os
 import stat
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -10,13 +12,14 @@ from unionfs.archive import docker_archive
 from unionfs.archive.decompress import is_compressed
 from unionfs.archive.directory import Directory
 from unionfs.archive.docker_archive import DockerArchive
-from unionfs.archive.error import ArchiveError, naming
+from unionfs.archive.error import ArchiveError, NoTarError, naming
 from unionfs.archive.files import Files
 from unionfs.archive.images import Image, ImageRef
+from unionfs.archive.indexed import indexed
 from unionfs.archive.layout import Layout
 from unionfs.archive.limits import DEFAULTS, Limits
 from unionfs.archive.members import Members
-from unionfs.archive.spool import spool
+from unionfs.archive.spool import spooled
 from unionfs.archive.stream import Window
 from unionfs.image import Platform, shown
 from unionfs.image import layout as layout_names
@@ -92,31 +95,31 @@ def parse_source(text: str) -> tuple[str, str | None]:
     return path, selector or None
 
 
-def open_archive(path: str | os.PathLike[str], limits: Limits = DEFAULTS) -> Archive:
+def open_archive(path: str | os.PathLike[str], limits: Limits = DEFAULTS, spool: Path | None = None) -> Archive:
     """Open a docker archive or an OCI layout, which is a directory, a tar archive or a compressed tar archive.
 
-    A compressed archive or a pipe is first put into an unnamed file in ``$TMPDIR``. Raises ArchiveError for
-    what is none of these, and OSError.
+    A compressed archive or a pipe is first put into unnamed files in the directory ``spool``, by default ``$TMPDIR``.
+    Raises ArchiveError for what is none of these, and OSError.
     """
     name = os.fspath(path)
     descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with naming(name):
-            return _recognise(name, _files(descriptor, limits), limits)
+        with naming(name), _naming_formats():
+            return _recognise(name, _files(descriptor, limits, spool), limits)
     finally:
         os.close(descriptor)
 
 
-def open_stream(stream: "Stream", name: str, limits: Limits = DEFAULTS) -> Archive:
+def open_stream(stream: "Stream", name: str, limits: Limits = DEFAULTS, spool: Path | None = None) -> Archive:
     """Open an archive that can be read only once, such as standard input, as ``open_archive`` does a pipe.
 
     ``name`` stands for it in errors. Raises ArchiveError and OSError.
     """
-    with naming(name):
-        return _recognise(name, _spooled(stream, limits), limits)
+    with naming(name), _naming_formats():
+        return _recognise(name, spooled(stream, limits, spool), limits)
 
 
-def _files(descriptor: int, limits: Limits) -> Files:
+def _files(descriptor: int, limits: Limits, spool: Path | None) -> Files:
     """Return the files in what was opened."""
     status = os.fstat(descriptor)
     if stat.S_ISDIR(status.st_mode):
@@ -124,29 +127,21 @@ def _files(descriptor: int, limits: Limits) -> Files:
     if stat.S_ISREG(status.st_mode):
         with Window(descriptor, 0, status.st_size) as window:
             if not is_compressed(window):
-                return _members(descriptor, limits)
+                return indexed(descriptor, status.st_size, limits)
             window.seek(0)
-            return _spooled(window, limits)
+            return spooled(window, limits, spool)
     if stat.S_ISFIFO(status.st_mode):
         with open(descriptor, "rb", buffering=0, closefd=False) as pipe:
-            return _spooled(pipe, limits)
+            return spooled(pipe, limits, spool)
     raise ArchiveError("it is neither a file nor a directory")
 
 
-def _spooled(stream: "Stream", limits: Limits) -> Members:
-    descriptor = spool(stream, limits.expanded)
+@contextmanager
+def _naming_formats() -> Iterator[None]:
+    """Say of what is no archive which formats were tried."""
     try:
-        return _members(descriptor, limits)
-    finally:
-        os.close(descriptor)
-
-
-def _members(descriptor: int, limits: Limits) -> Members:
-    try:
-        return Members(descriptor, os.fstat(descriptor).st_size, limits)
-    except ArchiveError as error:
-        if error.limit:
-            raise
+        yield
+    except NoTarError as error:
         raise ArchiveError(f"{_NO_MATCH} (docker-archive, oci-archive, oci): {error}") from None
 
 

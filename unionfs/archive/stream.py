@@ -65,6 +65,19 @@ class Window(ByteStream):
         self._position = base + offset
         return self._position
 
+    def link(self, directory: int, path: bytes) -> bool:
+        """Give the file behind the window the name *path*, if it has none and holds just this; tell whether it has.
+
+        Raises:
+            OSError: EXDEV where the directory is on another file system, and others of linkat(2).
+        """
+        status = os.fstat(self._descriptor)
+        if status.st_nlink or self._offset or status.st_size != self.size:
+            return False
+        # linkat(2): AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH.
+        os.link(f"/proc/self/fd/{self._descriptor}", path, dst_dir_fd=directory, follow_symlinks=True)
+        return True
+
     def close(self) -> None:
         """Close the window's own descriptor."""
         if not self.closed:

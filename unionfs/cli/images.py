@@ -41,7 +41,7 @@ def opened_image(store: Store, argument: str, platform: Platform | None = None) 
 
 def _from_file(store: Store, argument: str, platform: Platform | None) -> StackedImage:
     path, selector = parse_source(argument)
-    with open_archive(path) as source:
+    with open_archive(path, spool=store.spool) as source:
         image = source.image(selector, platform)
         loaded = store.load(image, ())
     return store.stack(store.by_manifest(loaded.manifest.digest), argument)

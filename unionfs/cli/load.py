@@ -57,8 +57,8 @@ def command(limits: Changes, file: str | None, option: str | None, quiet: bool, 
         raise click.UsageError("FILE and --input both name the source")
     with (
         naming_options(),
-        opened_archive(file or option or "-", limits.archive_limits()) as (source, selector),
         opened_store() as store,
+        opened_archive(file or option or "-", limits.archive_limits(), store.spool) as (source, selector),
     ):
         images = _chosen(source, selector, platform)
         for image in images:

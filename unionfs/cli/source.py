@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -25,16 +26,21 @@ def platform_of(_context: click.Context, _parameter: click.Parameter, text: str 
 
 
 @contextmanager
-def opened_archive(archive: str, limits: ArchiveLimits) -> Iterator[tuple[Archive, str | None]]:
-    """Open the source that *archive* names, ``-`` being standard input; give it and the selector at its end."""
+def opened_archive(
+    archive: str, limits: ArchiveLimits, spool: Path | None = None
+) -> Iterator[tuple[Archive, str | None]]:
+    """Open the source that *archive* names, ``-`` being standard input; give it and the selector at its end.
+
+    What must be spooled goes into the directory *spool*.
+    """
     if archive == "-":
         if sys.stdin.isatty():
             raise UsageError("an archive can't be read from a terminal: redirect standard input, or name a file")
-        with open_stream(sys.stdin.buffer, "standard input", limits) as source:
+        with open_stream(sys.stdin.buffer, "standard input", limits, spool) as source:
             yield source, None
         return
     path, selector = parse_source(archive)
-    with open_archive(path, limits) as source:
+    with open_archive(path, limits, spool) as source:
         yield source, selector
 
 

@@ -3,6 +3,7 @@
 The content lock is held by whoever calls.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from unionfs.store.layout import StoreLayout
 from unionfs.tar.source import Stream
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OLD = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -72,10 +74,14 @@ class Blobs:
             os.close(fd)
 
     @contextmanager
-    def staging(self) -> Iterator[StagedBlob]:
-        """Give an empty file to write a blob into; unless it is kept, nothing stays of it."""
+    def staging(self, content: Window | None = None) -> Iterator[StagedBlob]:
+        """Give a file for a blob; unless it is kept, nothing stays of it.
+
+        It is empty, or that of *content* itself, where that was spooled into the store's file system.
+        """
         aside = self._layout.aside()
-        fd = os.open(aside, _NEW, 0o600, dir_fd=self._layout.fd)
+        is_there = content is not None and _link(content, self._layout.fd, aside)
+        fd = os.open(aside, _OLD if is_there else _NEW, 0o600, dir_fd=self._layout.fd)
         try:
             yield StagedBlob(fd, aside)
         finally:
@@ -120,6 +126,15 @@ class Blobs:
                 for entry in entries:
                     with suppress(ImageError):
                         yield Digest(algorithm, entry.name), entry.stat(follow_symlinks=False).st_size
+
+
+def _link(content: Window, directory: int, path: bytes) -> bool:
+    try:
+        return content.link(directory, path)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.ENOENT, errno.EPERM):
+            raise
+        return False
 
 
 def _path(digest: Digest) -> bytes:

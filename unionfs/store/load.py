@@ -84,16 +84,18 @@ class _Incoming:
         if layer.descriptor is not None and self._blobs.has(layer.descriptor):
             digest = layer.descriptor.digest
             return replace(layer, descriptor=self._typed(layer.descriptor), opener=lambda: self._blobs.open(digest))
-        staged = self._staging.enter_context(self._blobs.staging())
-        descriptor = self._fill(staged, layer)
+        with layer.open() as blob:
+            kind = layer_type(blob)
+            staged = self._staging.enter_context(self._blobs.staging(None if kind is None else blob))
+            if not staged.size:
+                staged.fill(decompress(blob, self._limits.bytes) if kind is None else blob)
+        descriptor = self._described(staged, layer, kind)
         self._staged[descriptor.digest] = staged
         return replace(layer, descriptor=descriptor, opener=staged.open)
 
-    def _fill(self, staged: StagedBlob, layer: Layer) -> Descriptor:
-        """Copy a blob, and describe the copy; what the image-spec has no type for is kept as a plain tar archive."""
-        with layer.open() as blob:
-            kind = layer_type(blob)
-            staged.fill(blob if kind is not None else decompress(blob, self._limits.bytes))
+    @staticmethod
+    def _described(staged: StagedBlob, layer: Layer, kind: str | None) -> Descriptor:
+        """Describe a copied blob; what the image-spec has no type for was copied as a plain tar archive."""
         if layer.descriptor is not None and kind is not None:
             return replace(layer.descriptor, media_type=kind)
         digest = _digest(staged) if kind not in (None, types.OCI_LAYER) else layer.diff_id

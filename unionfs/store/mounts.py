@@ -84,16 +84,19 @@ class Mounts:
     def in_use(self) -> Iterator[MountInUse]:
         """Give the mounts that are served."""
         for name in self._names():
-            if not self._is_over(name):
-                yield self._read(name)
+            # A mount ends without waiting for anybody.
+            with suppress(FileNotFoundError):
+                if not self._is_over(name):
+                    yield self._read(name)
 
     def sweep(self) -> None:
         """Remove what mounts have left that are served no more. Nobody else uses the store."""
         directory = os.open(MOUNTS, _DIRECTORY, dir_fd=self._layout.fd)
         try:
             for name in self._names():
-                if self._is_over(name):
-                    remove_tree(directory, name)
+                with suppress(FileNotFoundError):
+                    if self._is_over(name):
+                        remove_tree(directory, name)
         finally:
             os.close(directory)
 

@@ -21,7 +21,7 @@ from unionfs.store.blobs import Blobs
 from unionfs.store.garbage import Removed
 from unionfs.store.images import Catalogue, Images, StoredImage, name_of, named, unnamed, without
 from unionfs.store.layer_directory import LayerDirectory
-from unionfs.store.layout import LAYERS, StoreLayout
+from unionfs.store.layout import INGEST, LAYERS, StoreLayout
 from unionfs.store.load import Loaded, load
 from unionfs.store.locks import Waiting
 from unionfs.store.mounts import MountInUse, Mounts
@@ -94,6 +94,11 @@ class Store:
         self._images = Images(self._layout, self.blobs)
         self.uppers = Uppers(self._layout)
         self.mounts = Mounts(self._layout)
+
+    @property
+    def spool(self) -> Path:
+        """A directory for unnamed files whose content may become blobs."""
+        return self.path / os.fsdecode(INGEST)
 
     @contextmanager
     def using(self) -> Iterator[None]:

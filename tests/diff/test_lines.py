@@ -89,6 +89,14 @@ CASES: dict[str, tuple[Callable[[Kernel], None], list[str]]] = {
         steps("write one z"),
         ["C /far", "C /far/away", "C /far/away/two", "C /one"],
     ),
+    "a write to one of two names, which is then removed": (
+        steps("write one z", "unlink one"),
+        ["C /far", "C /far/away", "C /far/away/two", "D /one"],
+    ),
+    "a write to a file whose other name was removed": (
+        steps("unlink one", "write far/away/two z"),
+        ["C /far", "C /far/away", "C /far/away/two", "D /one"],
+    ),
     "the removal of one of two names": (steps("unlink one"), ["D /one"]),
     "a further name": (
         steps("link etc/a etc/c"),

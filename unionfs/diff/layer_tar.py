@@ -53,7 +53,7 @@ def write_tree(tree: View, sink: Sink, top: bytes = b"", name: bytes = b"") -> l
     tar = _TarOfTree(tree, sink, top, name)
     for entry in tree.walk(top):
         with noticing_changes(entry.path):
-            tar.add(entry.path)
+            tar.add(entry.path, entry.attributes)
     return tar.finish()
 
 
@@ -80,13 +80,12 @@ class _TarOfTree:
             above, _, name = change.path.rpartition(b"/")
             self._writer.add(_marker(_joined(above, PREFIX + name)))
         if change.attributes is not None:
-            self.add(change.path)
+            self.add(change.path, change.attributes)
         if change.opaque:
             self._writer.add(_marker(_joined(change.path, OPAQUE_MARKER)))
 
-    def add(self, path: bytes) -> None:
-        """Write what shows at *path*."""
-        shown = self._tree.attributes(path)
+    def add(self, path: bytes, shown: Attributes) -> None:
+        """Write what shows at *path*, which has the attributes *shown*."""
         kind = _KINDS.get(shown.type_bits)
         if kind is None:
             self._warnings.append(f"/{printable(path)} is a socket, which a layer can't hold; it is left out")

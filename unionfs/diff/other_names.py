@@ -1,7 +1,8 @@
 """The further names of hard links that a change reached by one of them.
 
 A lower file with several names that was changed by one shows the change at all of them (the index of hard links in the
-upper's workdir). Where they are nobody wrote down, so that the tree has to be searched, if and only if there are any.
+upper's workdir), even after that one was removed. Where they are nobody wrote down, so that the tree has to be
+searched, if and only if there are any.
 """
 
 from collections import Counter, defaultdict
@@ -32,13 +33,14 @@ def other_names(changes: Iterable[Change], now: View) -> dict[bytes, set[bytes]]
         links[file] = change.attributes.nlink
         known.add(change.path)
     missing = {file for file, count in found.items() if count < links[file]}
+    missing.update(map(identity, now.indexed()))
     return _search(now, missing, known) if missing else {}
 
 
 def _search(now: View, missing: set[Identity], known: set[bytes]) -> dict[bytes, set[bytes]]:
     names: dict[bytes, set[bytes]] = defaultdict(set)
     for entry in now.walk():
-        if entry.attributes.is_directory or entry.attributes.nlink < 2 or entry.path in known:
+        if entry.attributes.is_directory or entry.path in known:
             continue
         if identity(now.places(entry.path)[0]) in missing:
             path = entry.path

@@ -160,6 +160,17 @@ class View:
             return tuple(Place(part, b".") for part in parts)
         return (node.place,) if node.content is None else (node.place, node.content)
 
+    def indexed(self) -> tuple[Place, ...]:
+        """Give where the files are that show at names which the upper doesn't hold.
+
+        That is what became of lower files with several names, of which another was written through.
+        """
+        upper = self._union.nodes.upper
+        if upper is None:
+            return ()
+        links = upper.links
+        return tuple(Place(links.directory, key) for key in links.with_lower_names() if key in links)
+
     # From a path to an inode.
 
     def _directory(self, path: bytes) -> DirectoryInode:

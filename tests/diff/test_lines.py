@@ -127,7 +127,7 @@ def made(stack: Stack, act: Callable[[Kernel], None]) -> Made:
 @pytest.mark.parametrize(
     ("upper", "expected"),
     [
-        ({"nope": WHITEOUT, "dir/nope": WHITEOUT}, ["C /dir"]),
+        ({"nope": WHITEOUT, "dir/nope": WHITEOUT}, []),
         ({".wh.dir": File()}, ["D /dir"]),
         ({"dir/.wh..wh..opq": File()}, ["C /dir", "D /dir/sub", "D /dir/x"]),
         ({"new": OPAQUE, "new/x": File()}, ["A /new", "A /new/x"]),

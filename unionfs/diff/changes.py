@@ -104,7 +104,7 @@ class _Walk:
         else:
             names = {*self._now.names(path), *(self._before.names(path) if beneath else ())}
             if beneath and not covered and not self._comparing:
-                directory = directory._replace(opaque=True)
+                directory = directory._replace(opaque=True, kind=ChangeKind.CHANGED)
         covered |= directory.opaque or not beneath
         above = path + b"/" if path else b""
         found = [self._change(above + name, was_there=bool(beneath), covered=covered) for name in sorted(names)]
@@ -116,13 +116,19 @@ class _Walk:
         new = _attributes(self._now, path)
         if new is None:
             return None if old is None else Change(path, ChangeKind.DELETED, covered=covered)
-        kind = ChangeKind.ADDED if old is None else self._kind(path)
+        is_merged = new.is_directory and not covered
+        kind = ChangeKind.ADDED if old is None else self._kind(path, may_be_same=self._comparing or is_merged)
         return Change(path, kind, new, covered=covered)
 
-    def _kind(self, path: bytes) -> ChangeKind:
-        """Give how *path*, which is in both trees, differs."""
-        same = is_same_entry(self._before, self._now, path)
-        if same or (self._comparing and not differs(self._before, self._now, path)):
+    def _kind(self, path: bytes, *, may_be_same: bool) -> ChangeKind:
+        """Give how *path*, which is in both trees, differs.
+
+        Of an upper every file counts, also one that is as it was. A merged directory is there for what is in it, and
+        docker passes over one whose attributes and time are the same.
+        """
+        if is_same_entry(self._before, self._now, path):
+            return ChangeKind.SAME
+        if may_be_same and not differs(self._before, self._now, path, times_of_directories=not self._comparing):
             return ChangeKind.SAME
         return ChangeKind.CHANGED
 

@@ -90,10 +90,11 @@ def test_warnings_go_to_standard_error(tmp_path: Path, capsys: Captured) -> None
     ],
 )
 def test_error_is_one_line(tmp_path: Path, capsys: Captured, layer: bytes, options: list[str], words: str) -> None:
-    code, output, errors = run(capsys, layout(tmp_path / "image", layer), tmp_path / "layers", *options)
+    source = layout(tmp_path / "image", layer)
+    code, output, errors = run(capsys, source, tmp_path / "layers", *options)
     assert (code, output) == (1, "")
     (line,) = errors.splitlines()
-    assert line.startswith(f"unionfs: error: {NAME}: layer {sha256(layer)}: ")
+    assert line.startswith(f'unionfs: error: "{source}": {NAME}: layer {sha256(layer)}: ')
     assert words in line
 
 

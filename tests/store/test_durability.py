@@ -164,7 +164,7 @@ def test_full_disk_is_an_error_that_leaves_nothing(tmp_path: Path, disk: Path) -
     large = layout(tmp_path / "large", BOTTOM, archive(*(file(b"f%d" % n, bytes(5000)) for n in range(300))))
     with pytest.raises(StoreError, match="No space left on device") as caught:
         unpack(large, disk / "layers")
-    assert str(caught.value).startswith(f"{NAME}: layer sha256:")
+    assert str(caught.value).startswith(f'"{large}": {NAME}: layer sha256:')
     assert sorted(os.listdir(disk / "layers")) == sorted([".lock", *(layer.path.name for layer in kept.layers)])
     assert unpack(layout(tmp_path / "again", BOTTOM, MIDDLE), disk / "layers").layers[1].path.exists()
 

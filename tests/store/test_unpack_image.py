@@ -148,10 +148,12 @@ def test_warnings_name_the_layer(tmp_path: Path) -> None:
     assert warning == f"layer {sha256(layer)}: f: trusted.x: an attribute of the trusted namespace was left out"
 
 
-def test_error_names_image_layer_and_entry(tmp_path: Path) -> None:
+def test_error_names_file_image_layer_and_entry(tmp_path: Path) -> None:
     layer = archive(file(b"../\x1b[31mout"))
-    text = refusal(layout(tmp_path / "image", BOTTOM, layer), tmp_path / "layers")
-    assert text == f"{NAME}: layer {sha256(layer)}: ../\\x1b[31mout: the name leads above the root of the layer"
+    source = layout(tmp_path / "image", BOTTOM, layer)
+    text = refusal(source, tmp_path / "layers")
+    where = f'"{source}": {NAME}: layer {sha256(layer)}'
+    assert text == where + r": ../\x1b[31mout: the name leads above the root of the layer"
 
 
 def test_wrong_diff_id_is_refused(tmp_path: Path) -> None:

@@ -52,6 +52,8 @@ class Image:
     manifest: bytes | None = field(repr=False)
     """The manifest byte for byte, where the source has one: an OCI layout does, a docker archive doesn't."""
     layers: tuple[Layer, ...]
+    source: str = ""
+    """What the user calls the source, for errors; empty for the store itself."""
 
 
 def check_layer_count(config: Config, count: int, limits: Limits) -> None:

@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -61,7 +62,7 @@ class Archive:
         image, or its documents or layers are missing, wrong or unsupported.
         """
         with naming(self.name):
-            return self._format.image(selector, platform or Platform.host())
+            return replace(self._format.image(selector, platform or Platform.host()), source=self.name)
 
     def close(self) -> None:
         """Release the source; layers that are being read stay readable."""

@@ -18,7 +18,7 @@ from unionfs.store.blobs import Blobs, StagedBlob
 from unionfs.store.layer_stream import LayerStream
 from unionfs.store.layout import LAYERS, StoreLayout
 from unionfs.store.locks import Waiting
-from unionfs.store.unpack import Progress, Unpacked, unpack_image
+from unionfs.store.unpack import Progress, Unpacked, naming_layer, unpack_image
 from unionfs.tar import Limits
 
 
@@ -40,7 +40,7 @@ def load(
         OSError: there is no room, or the store can't be written.
     """
     with ExitStack() as staging:
-        incoming = _Incoming(blobs, limits, staging)
+        incoming = _Incoming(image, blobs, limits, staging)
         layers = tuple(map(incoming.take, image.layers))
         unpacked = unpack_image(replace(image, layers=layers), layout.path / LAYERS, limits, progress, waiting)
         for layer, found in zip(layers, unpacked.layers, strict=True):
@@ -65,7 +65,8 @@ def _keep_documents(blobs: Blobs, image: Image, layers: tuple[Layer, ...]) -> De
 class _Incoming:
     """The layers of one image whose blobs aren't in the store yet; each blob is copied once."""
 
-    def __init__(self, blobs: Blobs, limits: Limits, staging: ExitStack) -> None:
+    def __init__(self, image: Image, blobs: Blobs, limits: Limits, staging: ExitStack) -> None:
+        self._image = image
         self._blobs = blobs
         self._limits = limits
         self._staging = staging
@@ -76,7 +77,8 @@ class _Incoming:
         """Give the layer as it is to be unpacked: from the store, or from its copy."""
         key = layer.diff_id if layer.descriptor is None else layer.descriptor.digest
         if key not in self._taken:
-            self._taken[key] = self._take(layer)
+            with naming_layer(self._image, layer):
+                self._taken[key] = self._take(layer)
         known = self._taken[key]
         return replace(layer, descriptor=known.descriptor, opener=known.opener)
 
@@ -110,7 +112,10 @@ class _Incoming:
         """Read a copied blob to its end, since it wasn't unpacked: its layer was there already."""
         if layer.descriptor is None or layer.descriptor.digest not in self._staged:
             return
-        with LayerStream(layer, self._limits.bytes, lambda *_: None) as stream:
+        with (
+            naming_layer(self._image, layer),
+            LayerStream(layer, self._limits.bytes, lambda *_: None) as stream,
+        ):
             while stream.read(CHUNK):
                 pass
             stream.verify()

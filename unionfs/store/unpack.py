@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from unionfs.archive import ArchiveError, Image, Layer
-from unionfs.image import Digest
+from unionfs.image import Digest, shown
 from unionfs.layer.abilities import Abilities
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.directory import Directory
@@ -73,6 +73,20 @@ def unpack_image(
         return _Unpacking(image, layers, limits or Limits(), progress).run()
 
 
+@contextmanager
+def naming_layer(image: Image, layer: Layer) -> Iterator[None]:
+    """Turn what goes wrong with a layer into a StoreError that names the file that was read, image and layer."""
+    where = f"{image.names[0] if image.names else image.config_digest}: layer {layer.diff_id}"
+    if image.source:
+        where = f"{shown(image.source)}: {where}"
+    try:
+        yield
+    except (LayerError, ArchiveError) as error:
+        raise StoreError(f"{where}: {error}", error.limit) from error
+    except OSError as error:
+        raise StoreError(f"{where}: {error.strerror}") from error
+
+
 class _Unpacking:
     """One image on its way into a directory of layers."""
 
@@ -113,14 +127,14 @@ class _Unpacking:
         try:
             return side_by_side(work, min(_MOST_PROCESSES, len(os.sched_getaffinity(0))), self._progress)
         except ProcessEndedError as error:
-            with self._naming(self._image.layers[error.number]):
+            with naming_layer(self._image, self._image.layers[error.number]):
                 raise LayerError(str(error)) from error
 
     def _largest_first(self) -> list[int]:
         """Give the missing layers in the order in which they are begun, so that none is left alone for long."""
         sizes = {}
         for number in self._missing:
-            with self._naming(self._image.layers[number]), self._image.layers[number].open() as blob:
+            with naming_layer(self._image, self._image.layers[number]), self._image.layers[number].open() as blob:
                 sizes[number] = blob.size
         return sorted(sizes, key=sizes.__getitem__, reverse=True)
 
@@ -128,7 +142,7 @@ class _Unpacking:
         layer, name = self._image.layers[number], self._names[number]
 
         with (
-            self._naming(layer),
+            naming_layer(self._image, layer),
             self._layers.stage(name) as staging,
             LayerStream(layer, self._limits.bytes, tell) as stream,
         ):
@@ -142,7 +156,7 @@ class _Unpacking:
             lowers: Sequence[Directory] = ()
             for number, (layer, name) in enumerate(zip(self._image.layers, self._names, strict=True)):
                 if number in unsettled:
-                    with self._naming(layer), self._layers.stage(name) as staging:
+                    with naming_layer(self._image, layer), self._layers.stage(name) as staging:
                         settle(staging, unsettled[number], lowers, abilities, self._limits)
                     self._warn(layer, unsettled[number].warnings)
                 root = self._layers.staged_root if number in unsettled else self._layers.root
@@ -150,17 +164,6 @@ class _Unpacking:
 
     def _warn(self, layer: Layer, lines: Iterable[str]) -> None:
         self._warnings += [f"layer {layer.diff_id}: {line}" for line in lines]
-
-    @contextmanager
-    def _naming(self, layer: Layer) -> Iterator[None]:
-        """Turn what goes wrong with a layer into a StoreError that names image and layer."""
-        where = f"{self._image.names[0] if self._image.names else self._image.config_digest}: layer {layer.diff_id}"
-        try:
-            yield
-        except (LayerError, ArchiveError) as error:
-            raise StoreError(f"{where}: {error}", error.limit) from error
-        except OSError as error:
-            raise StoreError(f"{where}: {error.strerror}") from error
 
     def _described(self) -> Unpacked:
         return Unpacked(

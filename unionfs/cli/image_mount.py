@@ -11,6 +11,7 @@ from pathlib import Path
 
 from unionfs.cli.arguments import UsageError
 from unionfs.cli.images import opened_image, opened_store
+from unionfs.cli.layers_view import DIRECTORIES, grafts_of
 from unionfs.mount.errors import MountError
 from unionfs.mount.options import MountOptions, check_together
 from unionfs.mount.session import OpenStack, Stack
@@ -32,10 +33,13 @@ class ImageMount:
 
 
 @contextmanager
-def prepared(argument: str, mountpoint: str, options: MountOptions, *, upper: str | None) -> Iterator[ImageMount]:
+def prepared(
+    argument: str, mountpoint: str, options: MountOptions, *, upper: str | None, by_layers: bool = False
+) -> Iterator[ImageMount]:
     """Record a mount of the image *argument*; the record ends if mounting fails.
 
-    *upper* is the name of the upper to mount it with, empty for a temporary one, None for none.
+    *upper* is the name of the upper to mount it with, empty for a temporary one, None for none. *by_layers*: beside the
+    whole image its layers show, which goes without an upper only.
 
     Raises:
         StoreError, ImageError, OSError: there is no such image, or its upper is another image's.
@@ -49,7 +53,8 @@ def prepared(argument: str, mountpoint: str, options: MountOptions, *, upper: st
         where = os.path.abspath(mountpoint)
         record = store.mounts.begin(image.use, where, upper=upper or "", temporary_over=temporary_over)
     try:
-        mount = ImageMount(_options(options, image, named or record.upper), record)
+        options = _options(options, image, named or record.upper)
+        mount = ImageMount(_by_layers(options, image, record) if by_layers else options, record)
         check_together(mount.options)
         yield mount
     except BaseException:
@@ -74,6 +79,12 @@ def _options(options: MountOptions, image: StackedImage, upper: Upper | None) ->
     # What goes with its mount needn't survive a crash.
     volatile = options.volatile or not upper.name
     return options._replace(upper=_path(upper.upper), work=_path(upper.work), volatile=volatile)
+
+
+def _by_layers(options: MountOptions, image: StackedImage, record: StoredMount) -> MountOptions:
+    grafts = grafts_of(image)
+    skeleton = record.make_skeleton([*DIRECTORIES, *(os.fsdecode(graft.path) for graft in grafts)])
+    return options._replace(lowers=(_path(skeleton),), grafts=grafts)
 
 
 def _path(path: Path) -> bytes:

@@ -36,6 +36,7 @@ options for -o, separated by commas; in a path, a comma, colon or backslash has 
 examples:
   unionfs mount busybox /mnt
   unionfs mount --rw docker-archive:image.tar /mnt
+  unionfs mount --layers busybox /mnt
   unionfs mount -o lowerdir=/layers/app:/layers/base /mnt
   unionfs mount -o lowerdir=/layers/base,upperdir=/tmp/u,workdir=/tmp/w /mnt
   unionfs mount --lower /layers/app --lower /layers/base --upper /tmp/u --work /tmp/w /mnt"""
@@ -47,15 +48,14 @@ def main(arguments: Sequence[str]) -> int:
     # argparse would take the word after a plain --rw, the image, for the name of the upper.
     given = build_parser().parse_args(["--rw=" if word == "--rw" else word for word in arguments])
     if not given.places:
-        if given.settings or given.rw is not None:
+        if given.settings or given.layers or given.rw is not None:
             raise UsageError("the mountpoint is missing; 'unionfs mount --help' says more")
         _list_mounts()
         return 0
     *image, mountpoint = given.places
     if len(image) > 1:
         raise UsageError(f"unexpected argument: {given.places[2]}; 'unionfs mount --help' says more")
-    if given.rw is not None and not image:
-        raise UsageError("--rw goes with an image; 'unionfs mount --help' says more")
+    _check_image_options(given, has_image=bool(image))
     process = ProcessOptions(
         foreground=given.foreground,
         log_file=None if given.log is None else os.fsencode(given.log),
@@ -74,13 +74,21 @@ def main(arguments: Sequence[str]) -> int:
     return session.run(os.fsencode(mountpoint), options, process, serving)
 
 
+def _check_image_options(given: argparse.Namespace, *, has_image: bool) -> None:
+    for option, is_given in (("--rw", given.rw is not None), ("--layers", given.layers)):
+        if is_given and not has_image:
+            raise UsageError(f"{option} goes with an image; 'unionfs mount --help' says more")
+    if given.layers and given.rw is not None:
+        raise UsageError("--layers shows what the image is made of: --rw can't be given with it")
+
+
 def _mount_image(
     image: str, mountpoint: str, given: argparse.Namespace, process: ProcessOptions, serving: OpenStack
 ) -> int:
     from unionfs.cli.image_mount import prepared  # noqa: PLC0415 - a mount of layers needs no store
 
     options = read_settings(settings_of(given.settings))._replace(prefetch=given.prefetch == "auto")
-    with prepared(image, mountpoint, options, upper=given.rw) as mount:
+    with prepared(image, mountpoint, options, upper=given.rw, by_layers=given.layers) as mount:
         return session.run(os.fsencode(mountpoint), mount.options, process, mount.opening(serving))
 
 
@@ -109,6 +117,11 @@ def build_parser() -> Parser:
         nargs="?",
         metavar="NAME",
         help="take changes, in an upper of that name, which stays, or without =NAME in one that is discarded at umount",
+    )
+    parser.add_argument(
+        "--layers",
+        action="store_true",
+        help="show rootfs (the whole image), layers/N-DIGEST (each layer alone) and steps/N (the layers up to it)",
     )
     add_layer_options(parser, LOWER, UPPER, WORK)
     parser.add_argument("-f", "--foreground", action="store_true", help="stay in the foreground, log to stderr")

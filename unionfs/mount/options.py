@@ -23,6 +23,15 @@ class RedirectDir(enum.Enum):
     NOFOLLOW = "nofollow"
 
 
+class GraftOption(NamedTuple):
+    """Another stack of layers, shown in the place of a directory of the lowers."""
+
+    path: bytes
+    """From the mount's root, without a slash before or behind."""
+    lowers: tuple[bytes, ...]
+    """The directories of its layers, the topmost first."""
+
+
 class MountOptions(NamedTuple):
     """What ``unionfs mount`` was asked for; paths are as given, relative to where the program was started."""
 
@@ -64,6 +73,8 @@ class MountOptions(NamedTuple):
     """1 or 2: all owners, modes and devices are kept in an attribute, ``security.`` or ``user.``."""
     labels: tuple[tuple[str, str], ...] = ()
     """Names and values of SELinux's mount options."""
+    grafts: tuple[GraftOption, ...] = ()
+    """What shows in the place of directories; no option of ``-o``, and never with an upper."""
 
     @property
     def writable(self) -> bool:

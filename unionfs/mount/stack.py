@@ -20,6 +20,7 @@ from unionfs.layer.ownership import OverrideForm
 from unionfs.mount.errors import MountError
 from unionfs.mount.kernel_mapped import as_on_disk
 from unionfs.mount.options import MountOptions, RedirectDir
+from unionfs.union.grafts import Graft
 from unionfs.union.union import Settings, Union
 
 _RESERVED_DESCRIPTORS = 64
@@ -35,18 +36,19 @@ class UnionStack:
         self._transport = transport.settled(os.uname().release)
         self._data_path = data_path
         self._presentation = Presentation(options.ids, options.timeout)
-        budget = _descriptor_budget(len(options.lowers))
+        layers = dict.fromkeys(path for graft in options.grafts for path in graft.lowers)
+        budget = _descriptor_budget(len(options.lowers) + len(layers))
         self._descriptors = Descriptors(budget // 2)
         self._opened: OpenedUpper | None = None
         try:
             if options.writable:
                 self._opened = _open_upper(options, self._descriptors)
-            lowers = _open_lowers(options, self._descriptors)
+            lowers, grafts = _open_lowers(options, tuple(layers), self._descriptors)
             if self._opened is not None:
                 _refuse_upper_among(lowers, self._opened.upper.root)
             upper = None if self._opened is None else self._opened.upper
             settings = settle(options, None if upper is None else upper.abilities.namespace)
-            self._union = Union(upper, lowers, settings._replace(open_files=budget // 2))
+            self._union = Union(upper, lowers, settings._replace(open_files=budget // 2), grafts)
         except BaseException:
             self._release()
             raise
@@ -72,12 +74,19 @@ class UnionStack:
             self._opened.close()
 
 
-def _open_lowers(options: MountOptions, descriptors: Descriptors) -> list[Directory]:
-    paths = _lower_paths(options)
+def _open_lowers(
+    options: MountOptions, grafted: tuple[bytes, ...], descriptors: Descriptors
+) -> tuple[list[Directory], list[Graft]]:
+    """Open the lowers, and the grafts of which *grafted* are all layers, each once."""
+    lowers = _lower_paths(options)
+    paths = lowers + grafted
     maps_ids = options.ids.users.ranges or options.ids.groups.ranges
     upper = options.upper if options.writable else None
     with as_on_disk(paths, upper) if maps_ids else contextlib.nullcontext(paths) as found:
-        return [open_lower(path, place, descriptors) for place, path in enumerate(found)]
+        opened = [open_lower(path, place, descriptors) for place, path in enumerate(found)]
+    layers = dict(zip(grafted, opened[len(lowers) :], strict=True))
+    grafts = [Graft(graft.path, [layers[path] for path in graft.lowers]) for graft in options.grafts]
+    return opened[: len(lowers)], grafts
 
 
 def _lower_paths(options: MountOptions) -> tuple[bytes, ...]:

@@ -5,7 +5,7 @@ So a mount whose daemon was killed is told from one that goes on without asking 
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from unionfs.store.uppers import Upper, Use, make_directories
 
 _RECORD = b"record"
 _LOCK = b"lock"
+_SKELETON = "skeleton"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -34,12 +35,24 @@ class MountInUse:
 class StoredMount:
     """The record of one mount, held by the process that serves it; a fork of it holds it too."""
 
-    def __init__(self, directory: int, name: bytes, lock: int, upper: Upper | None) -> None:
+    def __init__(self, path: Path, directory: int, name: bytes, lock: int, upper: Upper | None) -> None:
+        self._path = path
         self._directory = directory
         self._name = name
         self._lock: int | None = lock
         self.upper = upper
         """The temporary upper that goes with it."""
+
+    def make_skeleton(self, paths: Iterable[str]) -> Path:
+        """Make a tree of empty directories, *paths* and those above them, which goes with the record; give its root."""
+        skeleton = self._path / _SKELETON
+        for directory in (skeleton, *(skeleton / path for path in paths)):
+            directory.mkdir(parents=True, exist_ok=True)
+        for directory in (skeleton, *skeleton.rglob("*")):
+            # As a directory of a layer that has no entry looks, since a mount shows it.
+            directory.chmod(0o755)
+            os.utime(directory, (0, 0))
+        return skeleton
 
     def end(self) -> None:
         """Remove the record, and the temporary upper with it, unless that was done."""
@@ -73,13 +86,14 @@ class Mounts:
             undo.callback(os.close, lock)
             if not is_free(lock):
                 raise RuntimeError("the lock of a new mount is taken")
+            path = self._layout.path / os.fsdecode(MOUNTS) / os.fsdecode(name)
             temporary = None
             if temporary_over is not None:
                 make_directories(directory, name, temporary_over)
-                temporary = Upper("", use, self._layout.path / os.fsdecode(MOUNTS) / os.fsdecode(name))
+                temporary = Upper("", use, path)
             write_synced(directory, os.path.join(name, _RECORD), use.as_bytes(mountpoint=mountpoint, upper=upper))
             undo.pop_all()
-        return StoredMount(directory, name, lock, temporary)
+        return StoredMount(path, directory, name, lock, temporary)
 
     def in_use(self) -> Iterator[MountInUse]:
         """Give the mounts that are served."""

@@ -30,8 +30,9 @@ ON = ("kernel-protocol", "cached", "pyfuse3") if "SOAK_SECONDS" in os.environ el
 JOBS = ("git", "untar", "compile")
 FILES = ("low0", "low1", "new0", "new1")
 PATIENCE = 60.0
-LEVEL = 1.5
-"""How many times the memory at the start is the same level: garbage isn't looked for before there is a lot of it."""
+LEVEL = 1.2
+"""How many times the memory at the start is the same level. After a minute it was 1.0, and 1.35 while each worker that
+had ever been needed stayed, with a heap of its own."""
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root drops the kernel's caches")
 

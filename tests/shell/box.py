@@ -134,7 +134,8 @@ def box(who: str) -> Iterator[Box]:
         yield Box(directory, who)
         table = Path("/proc/self/mountinfo").read_text()
         assert str(directory) not in table
-        assert processes_of(directory) == []
+        left = processes_of(directory)
+        assert not left, [Path(f"/proc/{pid}/status").read_text() for pid in left]
     finally:
         shutil.rmtree(directory)
 

@@ -32,7 +32,11 @@ _MOST_DESCRIPTORS = 4096
 class UnionStack:
     """The layers of one mount, opened, and the union that shows them."""
 
-    def __init__(self, options: MountOptions, transport: Transport, data_path: DataPath) -> None:
+    def __init__(
+        self, options: MountOptions, transport: Transport, data_path: DataPath, *, discards: bool = False
+    ) -> None:
+        """Open what *options* name; *discards* says that the upper is thrown away afterwards."""
+        self._discards = discards
         self._transport = transport.settled(os.uname().release)
         self._data_path = data_path
         self._presentation = Presentation(options.ids, options.timeout)
@@ -54,9 +58,9 @@ class UnionStack:
             raise
 
     def serve(self, device_fd: int, ready: Callable[[], None]) -> None:
-        """Answer on the connection until the mount has ended, then settle the upper."""
+        """Answer on the connection until the mount has ended, then settle an upper that stays."""
         serve(self._union, device_fd, ready, self._transport, self._data_path, self._presentation)
-        if self._opened is not None:
+        if self._opened is not None and not self._discards:
             self._opened.finish()
 
     def statistics(self) -> str:

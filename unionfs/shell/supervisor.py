@@ -23,8 +23,9 @@ from unionfs.shell.error import EXIT_FAILURE, ShellError
 from unionfs.shell.report import Report
 from unionfs.shell.setup import Setup, Spec
 
-_DAEMON_PATIENCE = 10.0
-"""Seconds that the daemon has to end in; more only where another process holds the mount, which then dies with it."""
+_DAEMON_PATIENCE = 60.0
+"""Seconds that the daemon has to end in, which syncs an upper that stays; more only where somebody else, who has come
+into the root from outside, goes on using the mount: it then dies with the daemon."""
 
 
 class Supervisor:
@@ -82,7 +83,8 @@ class Supervisor:
 
     def _open_stack(self, options: MountOptions) -> Stack:
         set_parent_death_signal(signal.SIGKILL)
-        stack = UnionStack(options, Transport.AUTO, DataPath(writeback=None, passthrough=None))
+        data_path = DataPath(writeback=None, passthrough=None)
+        stack = UnionStack(options, Transport.AUTO, data_path, discards=options.volatile)
         return _Reporting(stack, self._report)
 
     def _take_root(self) -> int:

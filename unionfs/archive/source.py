@@ -171,7 +171,7 @@ def _format(files: Files, limits: Limits) -> _Format:
     lacking = " and no ".join(part for part in (layout_names.MARKER, layout_names.INDEX) if part not in top)
     tried = _not_docker(top) if isinstance(files, Members) else ""
     is_root = len(top & _ROOTFS) > 1
-    hint = "; it looks like a root file system, which in a directory is a layer itself" if is_root else ""
+    hint = "; it looks like a root file system, of which 'unionfs import' makes an image" if is_root else ""
     raise ArchiveError(f"{_NO_MATCH}: {tried}oci-archive, oci: it has no {lacking}{hint}")
 
 

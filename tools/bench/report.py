@@ -20,9 +20,9 @@ def as_text(result: Result) -> str:
     for group in Group:
         rows = [row for row in result.rows if row.group is group]
         if rows:
-            table = _programs_table(rows) if group is Group.UNPACKING else _ratio_table(rows, names)
+            table = _ratio_table(rows, names) if group.is_mounted else _programs_table(rows)
             parts.append(f"### {group.value}\n\n{table}")
-    mounted = [row for row in result.rows if row.group is not Group.UNPACKING]
+    mounted = [row for row in result.rows if row.group.is_mounted]
     if mounted:
         parts.append(
             f"### Processor time, of which the daemon's, and the daemon's peak memory\n\n{_cost_table(mounted, names)}"

@@ -19,6 +19,12 @@ class Group(enum.Enum):
     NAMES = "Large directory"
     WRITING = "Writing, upper on tmpfs"
     UNPACKING = "Unpacking an image to a tmpfs"
+    COMMITTING = "Committing to a store on a tmpfs"
+
+    @property
+    def is_mounted(self) -> bool:
+        """Whether its workloads are done in a mount, whose candidates are compared."""
+        return self not in (Group.UNPACKING, Group.COMMITTING)
 
 
 class Mounted(enum.Enum):

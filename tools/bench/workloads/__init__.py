@@ -2,7 +2,7 @@
 
 from tools.bench.programs import ProgramWorkload
 from tools.bench.workload import Workload
-from tools.bench.workloads import content, databases, files, names, reading, starting, unpacking
+from tools.bench.workloads import committing, content, databases, files, names, reading, starting, unpacking
 
 ALL: tuple[Workload | ProgramWorkload, ...] = (
     *starting.WORKLOADS,
@@ -13,4 +13,5 @@ ALL: tuple[Workload | ProgramWorkload, ...] = (
     *names.WORKLOADS,
     *reading.COLD,
     *unpacking.WORKLOADS,
+    *committing.WORKLOADS,
 )

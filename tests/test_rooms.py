@@ -75,6 +75,11 @@ def test_only_the_room_of_fuse_imports_the_libraries_of_fuse() -> None:
     assert importing == {"fuse"}
 
 
+def test_only_the_room_of_the_terminal_interface_imports_its_library() -> None:
+    importing = {room_of(path) for path in MODULES if "textual" in {name.split(".")[0] for name in imports(path)}}
+    assert importing == {"explore"}
+
+
 def test_only_the_commands_print_or_exit() -> None:
     """But for a daemon's end at a second signal, which is at once, and the ends of children that run code of ours."""
     ends = {"print", "exit", "quit", "sys.exit", "os._exit", "SystemExit"}

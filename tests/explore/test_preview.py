@@ -74,7 +74,7 @@ def test_the_attributes_of_a_file_are_told(tmp_path: Path) -> None:
         "owner 3:4",
         "2 bytes",
         "2 names",
-        "modified 2009-02-13 23:31:30Z",
+        "mtime 2009-02-13 23:31:30Z",
         r"user.a\x0a=text",
         "user.b=0xff00",
     ]

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "cp": ("unionfs.cli.cp", "copy a file or directory of an image to this machine"),
     "why": ("unionfs.cli.why", "say which layers made a path what it is"),
     "waste": ("unionfs.cli.waste", "list what an image ships and doesn't show"),
+    "explore": ("unionfs.cli.explore", "look around in an image on the terminal"),
     "export": ("unionfs.cli.export", "write what an image shows as one tar archive"),
     "unpack": ("unionfs.cli.unpack", "unpack an image archive into layer directories"),
     "save": ("unionfs.cli.save", "save images to an archive or a layout"),

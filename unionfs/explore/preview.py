@@ -38,7 +38,7 @@ def facts(row: Row, words: Words) -> Iterator[str]:
     yield f"{stat.filemode(attributes.mode)} ({stat.S_IMODE(attributes.mode):04o})"
     yield f"owner {attributes.uid}:{attributes.gid}"
     yield from _extent(attributes)
-    yield f"modified {_instant(attributes.mtime_ns)}"
+    yield f"mtime {_instant(attributes.mtime_ns)}"
     if entry.kind is Kind.SYMLINK:
         yield words.escape(f"-> {os.fsdecode(entry.directory.readlink(row.item.name))}")
     for name, value in sorted(xattrs_shown(entry.directory, row.item.name).items()):

@@ -10,13 +10,18 @@ import pytest
 
 from tests.stacks import DOT_OPAQUE, OPAQUE, WHITEOUT, Directory, File, HardLink, Layer, Symlink, write
 from tests.unions import EVERYTHING, Kernel, Shown, Stack, open_descriptors
+from unionfs.layer.ahead import Route, Taken
 from unionfs.layer.appearance import Appearance, device_at
 from unionfs.layer.descriptors import Descriptors
 from unionfs.layer.directory import Directory as LayerDirectory
 from unionfs.layer.lower import open_lower
 from unionfs.layer.open_upper import UpperOptions, open_upper
+from unionfs.union import loading, prefetch
 from unionfs.union.grafts import Graft
+from unionfs.union.inode import Inode
+from unionfs.union.prefetch import Prefetch
 from unionfs.union.settings import Settings
+from unionfs.union.step import run
 from unionfs.union.table import InodeTable
 from unionfs.union.union import Union
 
@@ -251,3 +256,53 @@ def test_an_appearance_learns_what_the_layer_has_learnt_of_its_pace(tmp_path: Pa
         assert layer.tree.pace.is_slow
     finally:
         layer.close()
+
+
+MANY: Sequence[Layer] = ({f"many/f{number}": File(b"x") for number in range(40)}, {"other": File()})
+
+
+def test_what_is_read_next_in_a_graft_is_read_ahead_in_its_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[tuple[int, bytes, bytes]] = []
+
+    def read_content(parts: Sequence[tuple[Route, Sequence[bytes]]], _limit: int) -> int:
+        found = [(route.root_fd, route.path, name) for route, names in parts for name in names]
+        wanted.extend(found)
+        return len(found)
+
+    monkeypatch.setattr(prefetch, "read_content", read_content)
+    with Grafted(tmp_path, MANY).opened() as kernel:
+        reader = Prefetch()
+        names = kernel.names("steps/2/many")
+        for name in names[:6]:
+            node = kernel.node(f"steps/2/many/{name}")
+            assert isinstance(node, Inode)
+            aside = reader.note(node, cold=True)
+            if aside is not None:
+                aside.learn(aside.step())
+        layer = kernel.union.layers[-1]
+        assert {found[:2] for found in wanted} == {(layer.root_fd, b"many")}
+        assert {name for _, _, name in wanted} <= set(map(os.fsencode, names))
+
+
+def test_a_slow_layer_is_read_ahead_in_each_graft_that_it_shows_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[tuple[int, bytes]] = []
+
+    def read_names(routes: Sequence[Route]) -> list[Taken]:
+        read.extend((route.root_fd, route.path) for route in routes)
+        return []
+
+    monkeypatch.setattr(loading, "read_names", read_names)
+    with Grafted(tmp_path, MANY).opened() as kernel:
+        layer = kernel.union.layers[-1]
+        for path in ("layers/1/many", "steps/1/many", "steps/2/many"):
+            number = kernel.number(path)
+            layer.tree.pace.note(1.0, 0)
+            operation = kernel.union.before_listing(number, 0, attributes=False)
+            assert operation is not None
+            run(operation)
+            assert len(kernel.names(path)) == 40
+        assert read == [(layer.root_fd, b"many")] * 3

@@ -1,6 +1,7 @@
 """The application, as a user of a terminal of 80 columns and 24 lines meets it."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from textual.pilot import Pilot
 
 from tests.cli.looking import HISTORY, LAYERS
 from tests.cli.stored import fill
+from tests.ordinary_user import ordinary_user
 from tests.tarball import archive, file
+from tests.tarball import directory as make_directory
 from unionfs.cli.human import size
 from unionfs.cli.images import opened_image, opened_store
 from unionfs.cli.report import escape
@@ -90,6 +93,7 @@ def test_layers_tree_details_and_keys_are_on_a_small_screen(root: Path) -> None:
         ]
         assert terminal.tree == ["bin", "21B ▸ etc/", "+ 6B ▸ srv/", "6B ▸ usr/"]
         assert "/bin" in lines[6]
+        assert "hides" not in terminal.text
         assert "-> usr/bin" in terminal.text
         for key in ("q Quit", "tab Pane", "[ ] Layer", "v View", "s Sort", "/ Filter", "enter Open", "p Show"):
             assert key in lines[-1]
@@ -101,6 +105,8 @@ def test_the_way_of_looking_and_the_layer_are_changed_by_keys(root: Path) -> Non
     async def use(terminal: Terminal) -> None:
         await terminal.press("[", "down", "enter")
         assert "layer 2: state" in terminal.text
+        assert "1.03kB shipped, 1.01kB" in terminal.text
+        assert "hides 1.01kB of the layers" in terminal.text
         etc = ["~ 21B ▾ etc/", "1B .hidden", "- 1kB old", "~ 20B passwd"]
         assert terminal.tree[1:5] == etc
         await terminal.press("v")
@@ -194,6 +200,39 @@ def test_a_long_directory_is_scrolled(tmp_path: Path) -> None:
     explored(tmp_path / "store", use, "long:1")
 
 
+def test_a_terminal_of_hardly_any_room_does_no_harm(root: Path) -> None:
+    async def use(terminal: Terminal) -> None:
+        for width, height in ((20, 5), (2, 1), (80, 24)):
+            await terminal.pilot.resize_terminal(width, height)
+            await terminal.press("down", "end", "p", "escape", "/", "a", "escape", "tab", "home")
+        assert terminal.tree[1] == "21B ▸ etc/"
+
+    explored(root, use)
+
+
+def seen_by_a_user(directory: Path) -> list[str]:
+    """Put an image into a store in *directory*, explore it, and give what a preview shows."""
+    found: list[str] = []
+    layer = archive(make_directory(b"closed", mode=0), file(b"closed/in", b"secret", mode=0o4700, uid=5, gid=6))
+    fill(directory / "store", [layer], "app:1")
+
+    async def use(terminal: Terminal) -> None:
+        await terminal.press("right", "down", "enter")
+        found.extend(terminal.lines)
+
+    explored(directory / "store", use)
+    return found
+
+
+def test_an_ordinary_user_sees_the_owners_and_modes_of_the_image() -> None:
+    with ordinary_user() as user:
+        (user.directory / "own").mkdir()
+        os.chown(user.directory / "own", *user.directory.stat()[4:6])
+        lines = user.do(lambda: seen_by_a_user(user.directory / "own"))
+    assert lines[:3] == ["/closed/in", "-rws------ (4700)", "owner 5:6"]
+    assert "secret" in lines
+
+
 def test_lines_are_sorted_by_size_and_the_cursor_stays_where_it_was(root: Path) -> None:
     async def use(terminal: Terminal) -> None:
         await terminal.press("[", "[", "down", "s")
@@ -223,7 +262,10 @@ def test_a_layer_that_is_damaged_meanwhile_is_told_of(root: Path) -> None:
         await terminal.press("end", "enter")
         assert "No such file or directory" in terminal.text
         await terminal.press("home", "down", "enter")
-        assert "passwd" in terminal.text
+        assert "21B ▾ etc/" in terminal.tree
+        usr.with_name("etc").joinpath(".hidden").unlink()
+        await terminal.press("down")
+        assert "? .hidden" in terminal.tree
 
     explored(root, use)
 

@@ -11,7 +11,7 @@ from unionfs.explore import preview
 from unionfs.explore.changes import Look
 from unionfs.explore.outline import Outline
 from unionfs.explore.subject import Made, Words
-from unionfs.explore.totals import Totals
+from unionfs.explore.totals import Flow, Total, Totals
 
 WORDS = Words(size, escape)
 MADE = [Made(1, "a" * 12, "ADD rootfs"), Made(2, "b" * 12, ""), Made(3, "c" * 12, "RUN \x1b[31mmake")]
@@ -116,3 +116,14 @@ def test_the_layers_that_touch_a_path_are_told_with_their_steps(tmp_path: Path) 
             "~ layer 2 changes it",
             r"- layer 3 removes it: RUN \x1b[31mmake",
         ]
+
+
+def test_an_image_and_a_layer_are_told_in_short_also_before_they_are_measured() -> None:
+    total = Total((Flow(0, 1000, 0), Flow(1, 1000, 500)))
+    assert preview.of_image("a\x1b", 1, None, WORDS) == r"a\x1b  1 layer, measuring …"
+    assert preview.of_image("a", 2, total, WORDS) == "a  2kB in 2 layers, 500B wasted (25.0%)"
+    assert preview.of_image("a", 0, Total(()), WORDS) == "a  0B in 0 layers, 0B wasted (0.0%)"
+    assert preview.beneath(total, WORDS) == "2kB shipped, 500B wasted"
+    assert list(preview.of_layer(MADE[1], None, WORDS)) == ["layer 2 bbbbbbbbbbbb", ""]
+    assert list(preview.of_layer(MADE[0], total, WORDS)) == ["layer 1 aaaaaaaaaaaa", "ADD rootfs"]
+    assert list(preview.of_layer(MADE[1], total, WORDS))[-1] == "hides 500B of the layers below"

@@ -179,7 +179,11 @@ class TreeList(LineList):
         return line
 
     def _size_of(self, row: Row) -> str:
-        size = self._outline.size(row)
+        try:
+            size = self._outline.size(row)
+        except OSError:
+            # Why, is told of the line that the cursor comes to.
+            return "?"
         if size is None:
             return _UNKNOWN if row.item.is_directory else ""
         return self._words.size(size)

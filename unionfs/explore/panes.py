@@ -10,7 +10,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.markup import escape
 from textual.message import Message
 from textual.screen import Screen
@@ -19,8 +19,8 @@ from textual.worker import get_current_worker
 
 from unionfs.explore import preview
 from unionfs.explore.line_widgets import LayerList, TreeList
-from unionfs.explore.outline import Outline
-from unionfs.explore.preview_widgets import Preview
+from unionfs.explore.outline import Outline, Row
+from unionfs.explore.preview_widgets import Details, Preview
 from unionfs.explore.search import Found, search
 from unionfs.explore.subject import Subject, Words
 from unionfs.explore.totals import Totals
@@ -30,11 +30,11 @@ from unionfs.provenance import open_stack
 STYLES = """
 #image { height: 1; text-style: bold; }
 LayerList { height: auto; max-height: 7; }
-LayerList, TreeList, #details { border-top: solid $primary; scrollbar-size-vertical: 1; overflow-x: hidden; }
-LayerList:focus, TreeList:focus, #details:focus { border-top: heavy $primary; border-title-style: bold; }
+LayerList, TreeList, Details { border-top: solid $primary; scrollbar-size-vertical: 1; overflow-x: hidden; }
+LayerList:focus, TreeList:focus, Details:focus { border-top: heavy $primary; border-title-style: bold; }
 #beside { height: 1fr; }
 TreeList { width: 2fr; }
-#details { width: 1fr; min-width: 29; padding-left: 1; }
+Details { width: 1fr; min-width: 29; padding-left: 1; }
 Input { display: none; height: 1; border: none; padding: 0; }
 """
 """Where what is on the screen; an application that shows it has to have them."""
@@ -91,8 +91,7 @@ class Panes(Screen[None]):
         yield LayerList(self._made, self._totals, self._words)
         with Horizontal(id="beside"):
             yield TreeList(self._outline, self._words)
-            with VerticalScroll(id="details"):
-                yield Static(id="facts", markup=False)
+            yield Details()
         yield Input(placeholder="a part of a name, or of a path with /", compact=True)
         yield Footer(show_command_palette=False, compact=True)
 
@@ -151,6 +150,7 @@ class Panes(Screen[None]):
         if self._outline.by_size and not self._filter:
             self._show()
         self._draw_measured()
+        self._tell_facts()
         self._measure_what_is_missing()
 
     def _measure_what_is_missing(self) -> None:
@@ -161,14 +161,8 @@ class Panes(Screen[None]):
                 self._measure(path)
 
     def _draw_measured(self) -> None:
-        total = self._totals.get(b"")
-        layers = f"{len(self._made)} layer{'s' * (len(self._made) != 1)}"
-        told = f"{layers}, measuring {_dots()}" if self._is_measuring else layers
-        if total is not None:
-            share = total.wasted / total.shipped if total.shipped else 0
-            size = self._words.size
-            told = f"{size(total.shipped)} in {layers}, {size(total.wasted)} wasted ({share:.1%})"
-        self.query_one("#image", Static).update(Text(f"{self._words.escape(self._subject.name)}  {told}"))
+        told = preview.of_image(self._subject.name, len(self._made), self._totals.get(b""), self._words)
+        self.query_one("#image", Static).update(Text(told))
         self._list.refresh()
         self._tree.refresh()
 
@@ -212,12 +206,19 @@ class Panes(Screen[None]):
         lines: list[str] = []
         row = self._tree.row
         with self._telling():
-            lines += preview.facts(row, self._words) if row else ()
-            lines += preview.touches(row, self._made, self._words) if row else ()
+            lines += self._about(row) if row else ()
         if self._made:
             made = self._made[self._outline.layer]
-            lines += ["", f"layer {made.number} {made.digest}", self._words.escape(made.created_by)]
-        self.query_one("#facts", Static).update(Text("\n".join(lines)))
+            lines += ["", *preview.of_layer(made, self._totals.get(b""), self._words)]
+        self.query_one(Details).show(lines)
+
+    def _about(self, row: Row) -> Iterator[str]:
+        """Give all lines that are told of a line of the tree."""
+        yield from preview.facts(row, self._words)
+        total = self._totals.get(row.path) if row.item.is_directory else None
+        if total is not None:
+            yield preview.beneath(total, self._words)
+        yield from preview.touches(row, self._made, self._words)
 
     # Searching.
 
@@ -322,9 +323,4 @@ class Panes(Screen[None]):
         if row is None:
             return
         with self._telling():
-            about = [*preview.facts(row, self._words), *preview.touches(row, self._made, self._words)]
-            self.app.push_screen(Preview(about, list(preview.content(row, self._words))))
-
-
-def _dots() -> str:
-    return "." * (1 + int(time.monotonic() / _BETWEEN_DRAWINGS) % 3)
+            self.app.push_screen(Preview(list(self._about(row)), list(preview.content(row, self._words))))

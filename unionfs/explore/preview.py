@@ -1,4 +1,4 @@
-"""What is told of one path: its attributes, which layers touch it, and the beginning of its content.
+"""What is told of an image, a layer, or a path: its attributes, which layers touch it, the beginning of its content.
 
 Owns how much is read, and what is taken for text.
 """
@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from unionfs.explore.changes import Change, story
 from unionfs.explore.outline import Row
 from unionfs.explore.subject import Made, Words
+from unionfs.explore.totals import Total
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.entry import Kind
 from unionfs.layer.unpack.lower_links import xattrs_shown
@@ -51,6 +52,29 @@ def touches(row: Row, layers: Sequence[Made], words: Words) -> Iterator[str]:
         made = layers[number]
         by = f": {made.created_by}" if made.created_by else ""
         yield words.escape(f"{change.value} layer {made.number} {_VERBS[change]}{by}")
+
+
+def beneath(total: Total, words: Words) -> str:
+    """Say how many bytes all layers ship beneath a directory, and how many of them don't show in the end."""
+    return f"{words.size(total.shipped)} shipped, {words.size(total.wasted)} wasted"
+
+
+def of_layer(made: Made, total: Total | None, words: Words) -> Iterator[str]:
+    """Give lines on a layer; *total*, if it is known, is that of the root."""
+    yield f"layer {made.number} {made.digest}"
+    yield words.escape(made.created_by)
+    if total is not None and (lost := total.lost(made.number - 1)):
+        yield f"hides {words.size(lost)} of the layers below"
+
+
+def of_image(name: str, layers: int, total: Total | None, words: Words) -> str:
+    """Give one line on the image."""
+    counted = f"{layers} layer{'s' * (layers != 1)}"
+    if total is None:
+        return f"{words.escape(name)}  {counted}, measuring …"
+    share = total.wasted / total.shipped if total.shipped else 0
+    size = words.size
+    return f"{words.escape(name)}  {size(total.shipped)} in {counted}, {size(total.wasted)} wasted ({share:.1%})"
 
 
 def content(row: Row, words: Words) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A screen that shows one path: attributes, layers, content."""
+"""What is told of one path: a pane with attributes and layers, and a screen with its content too."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -9,6 +9,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Footer, Static
+
+
+class Details(VerticalScroll):
+    """A pane of lines; one that is too long goes on in the next."""
+
+    def compose(self) -> ComposeResult:
+        """Put the lines one below another; they are no markup."""
+        yield Static(markup=False)
+
+    def show(self, lines: Sequence[str]) -> None:
+        """Show other lines."""
+        self.query_one(Static).update(Text("\n".join(lines)))
 
 
 class Preview(Screen[None]):

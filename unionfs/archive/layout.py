@@ -113,9 +113,13 @@ def listed_name(entry: Descriptor) -> str | None:
     """Return an entry's full name; a bare tag isn't one, and neither is whatever else the image-spec lets it be."""
     stated = entry.annotations.get(names.CONTAINERD_NAME)
     if stated is not None:
-        return str(Reference.parse(stated))
+        reference = Reference.parse(stated)
+        if reference.digest not in (None, entry.digest):
+            raise ArchiveError(f"{names.CONTAINERD_NAME} {shown(stated)} has a digest that isn't that of its entry")
+        return str(reference)
     by_custom = entry.annotations.get(names.REF_NAME)
-    return None if by_custom is None or is_tag(by_custom) else _full_name(by_custom)
+    name = None if by_custom is None or is_tag(by_custom) else _full_name(by_custom)
+    return None if name is None or Reference.parse(name).digest not in (None, entry.digest) else name
 
 
 def _tag(entry: Descriptor) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -48,5 +49,6 @@ def _from_file(store: Store, argument: str, platform: Platform | None) -> Stacke
 
 
 def names_of(image: Image) -> tuple[Reference, ...]:
-    """Give the names that an image has in its archive."""
-    return tuple(map(Reference.parse, image.names))
+    """Give the names that an image has in its archive and can have in a store: nobody can choose its digest."""
+    references = [replace(Reference.parse(name), digest=None) for name in image.names]
+    return tuple(reference for reference in dict.fromkeys(references) if reference.tag is not None)

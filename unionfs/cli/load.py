@@ -90,5 +90,5 @@ def _tell(image: Image, before: Catalogue) -> None:
         if old is not None and old.id != image.config_digest:
             print(f"The image {name.familiar} already exists, leaving the old one with ID {old.id} without that name")
         print(f"Loaded image: {name.familiar}")
-    if not image.names:
+    if not names_of(image):
         print(f"Loaded image ID: {image.config_digest}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.making import fill_demo, make_upper
-from tests.cli.stored import Captured, printed, run
+from tests.cli.stored import Captured, fill, printed, run
 from tests.diff.test_lines import steps
 from tests.store.test_store import content
 from unionfs.cli import new_image
@@ -166,3 +166,12 @@ def test_an_upper_that_keeps_changing_is_read_again_and_then_refused(
     assert errors == (
         "unionfs: error: /log was changed while it was read; stop what is writing to it, and commit again\n"
     )
+
+
+def test_an_image_without_layers_gets_its_first_one(root: Path, capsys: Captured) -> None:
+    fill(root, [], "scratched")
+    make_upper(root, "first", "scratched", steps("create new"))
+    assert printed(capsys, "diff", "first") == ["A /new"]
+    printed(capsys, "commit", "first", "one")
+    assert len(image(root, "one").config.diff_ids) == 1
+    assert printed(capsys, "diff", "one") == ["A /new"]

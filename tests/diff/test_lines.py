@@ -97,6 +97,10 @@ CASES: dict[str, tuple[Callable[[Kernel], None], list[str]]] = {
         steps("unlink one", "write far/away/two z"),
         ["C /far", "C /far/away", "C /far/away/two", "D /one"],
     ),
+    "the move of one of two names with its directory": (
+        steps("rename far near"),
+        ["D /far", "A /near", "A /near/away", "A /near/away/two", "C /one"],
+    ),
     "the removal of one of two names": (steps("unlink one"), ["D /one"]),
     "a further name": (
         steps("link etc/a etc/c"),

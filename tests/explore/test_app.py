@@ -135,6 +135,24 @@ def test_a_file_is_previewed_and_left(root: Path) -> None:
     explored(root, use)
 
 
+def test_the_lines_of_a_long_file_are_folded_and_scrolled(tmp_path: Path) -> None:
+    content = b"first\n" + "漢".encode() * 60 + b"\n" * 9000 + b"last\n"
+    fill(tmp_path / "store", [archive(file(b"f", content))], "long:1")
+
+    async def use(terminal: Terminal) -> None:
+        await terminal.press("enter")
+        begin = terminal.lines.index("first")
+        width = len(terminal.lines[begin + 1])
+        assert terminal.lines[begin + 1 : begin + 4] == ["漢" * width, "漢" * (60 - width), ""]
+        assert 38 <= width <= 40
+        await terminal.press("end")
+        assert terminal.lines[-2] == "last"
+        await terminal.press("k", "home", "j")
+        assert terminal.lines[begin - 1] == "first"
+
+    explored(tmp_path / "store", use, "long:1")
+
+
 def test_names_and_content_never_reach_the_terminal_raw_or_as_markup(tmp_path: Path) -> None:
     layer = archive(file(b"[red]x\x1b[31m", b"\x1b[2J[bold]"), file(b"\xff", b"\0"))
     fill(tmp_path / "store", [layer], "odd:1", history=[{"created_by": "RUN [/] \x1b[0m\n[red]x"}])

@@ -42,6 +42,8 @@ class ExploreApp(App[None]):
         # The terminal's own colours are readable on its own background, whatever that is.
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
+        # Through a slow connection movement is only something to wait for.
+        self.animation_level = "none"
         self._shown = (subject, layers, words)
 
     def on_mount(self) -> None:

@@ -6,6 +6,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 CONFORMANCE_ARGS ?=
 SOAK_SECONDS ?= 600
+FUZZ_SECONDS ?= 300
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -21,6 +22,7 @@ soak: ## what takes long: every kill in every form, more of the random tests, te
 	@tools/setup.sh test
 	UNIONFS_SOAK=1 $(VENV)/pytest tests/crash tests/safety --timeout=7200 $(PYTEST_ARGS)
 	POSIX_VARIANTS=1 $(VENV)/pytest tests/posix -k 'writeback or passthrough' $(PYTEST_ARGS)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(VENV)/pytest tests/fuzz $(PYTEST_ARGS)
 	SOAK_SECONDS=$(SOAK_SECONDS) $(VENV)/pytest tests/soak $(PYTEST_ARGS)
 
 conformance: ## run suites of others from checkouts: PJDFSTEST=DIR UNIONMOUNT=DIR (docs/testing.md)

@@ -15,14 +15,14 @@ from tests.tarball import archive, file
 from tests.tarball import directory as make_directory
 from unionfs.cli.human import size
 from unionfs.cli.images import opened_image, opened_store
-from unionfs.cli.report import escape
+from unionfs.cli.report import describe, escape
 from unionfs.explore import panes
 from unionfs.explore.app import ExploreApp
 from unionfs.explore.line_widgets import TreeList
 from unionfs.explore.subject import Subject, Words
 from unionfs.provenance import open_stack
 
-WORDS = Words(size, escape)
+WORDS = Words(size, escape, describe)
 
 
 class Terminal:
@@ -278,7 +278,7 @@ def test_a_layer_that_is_damaged_meanwhile_is_told_of(root: Path) -> None:
     async def use(terminal: Terminal) -> None:
         usr.rename(usr.with_name("moved"))
         await terminal.press("end", "enter")
-        assert "No such file or directory" in terminal.text
+        assert "usr: No such file or directory" in terminal.text
         await terminal.press("home", "down", "enter")
         assert "21B ▾ etc/" in terminal.tree
         usr.with_name("etc").joinpath(".hidden").unlink()

@@ -6,14 +6,14 @@ from tests.explore.looking import LAYERS, row
 from tests.provenance.stacking import stacked
 from tests.stacks import WHITEOUT, Device, File, HardLink, Layer, Node, Symlink
 from unionfs.cli.human import size
-from unionfs.cli.report import escape
+from unionfs.cli.report import describe, escape
 from unionfs.explore import preview
 from unionfs.explore.changes import Look
 from unionfs.explore.outline import Outline
 from unionfs.explore.subject import Made, Words
 from unionfs.explore.totals import Flow, Total, Totals
 
-WORDS = Words(size, escape)
+WORDS = Words(size, escape, describe)
 MADE = [Made(1, "a" * 12, "ADD rootfs"), Made(2, "b" * 12, ""), Made(3, "c" * 12, "RUN \x1b[31mmake")]
 
 

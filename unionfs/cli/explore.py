@@ -9,7 +9,7 @@ from unionfs.cli import human
 from unionfs.cli.arguments import UsageError
 from unionfs.cli.click_command import run
 from unionfs.cli.images import opened_image, opened_store
-from unionfs.cli.report import escape
+from unionfs.cli.report import describe, escape
 
 _HELP = """\
 Look around in IMAGE on the terminal: its layers with the steps that made them, the tree that each shows, with what it
@@ -55,4 +55,4 @@ def _command(image: str) -> int:
         from unionfs.explore.app import explore  # noqa: PLC0415 - as the comment says
         from unionfs.explore.subject import Subject, Words  # noqa: PLC0415 - likewise
 
-        return explore(Subject(image, stacked.layers, stacked.image.config), Words(human.size, escape))
+        return explore(Subject(image, stacked.layers, stacked.image.config), Words(human.size, escape, describe))

@@ -116,7 +116,7 @@ class Panes(Screen[None]):
             self._tell(error)
 
     def _tell(self, error: OSError) -> None:
-        self.notify(self._words.escape(str(error)), severity="error", markup=False)
+        self.notify(self._words.describe(error), severity="error", markup=False)
 
     # Measuring.
 

@@ -12,10 +12,11 @@ _SHORT = 12
 
 
 class Words(NamedTuple):
-    """How sizes in bytes are written, and how text is that a terminal must not obey."""
+    """How sizes in bytes are written, text that a terminal must not obey, and errors."""
 
     size: Callable[[int], str]
     escape: Callable[[str], str]
+    describe: Callable[[OSError], str]
 
 
 class Made(NamedTuple):

@@ -23,6 +23,7 @@ INGEST = b"ingest"
 _CONTENT_LOCK = b".content.lock"
 _INDEX_LOCK = b".index.lock"
 _MARKER = json.dumps({"imageLayoutVersion": names.VERSION}).encode()
+_BLOBS = "blobs/sha256"
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -63,10 +64,14 @@ class StoreLayout:
         with self.sharing(), self.changing_names():
             for name in sorted(_OWN):
                 _ensure_directory(self.fd, name)
-            _ensure_directory(self.fd, "blobs/sha256")
-            for name, content in ((names.INDEX, index_bytes(())), (names.MARKER, _MARKER)):
-                if name not in os.listdir(self.fd):
-                    self.write(os.fsencode(name), content)
+            # The marker comes before what else is a layout's, by which alone nobody knows a store that is half made.
+            self._ensure_file(names.MARKER, _MARKER)
+            _ensure_directory(self.fd, _BLOBS)
+            self._ensure_file(names.INDEX, index_bytes(()))
+
+    def _ensure_file(self, name: str, content: bytes) -> None:
+        if name not in os.listdir(self.fd):
+            self.write(os.fsencode(name), content)
 
     @contextmanager
     def sharing(self) -> Iterator[None]:

@@ -4,7 +4,6 @@ So a mount whose daemon was killed is told from one that goes on without asking 
 """
 
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -58,11 +57,15 @@ class StoredMount:
         """Remove the record, and the temporary upper with it, unless that was done."""
         if self._lock is None:
             return
-        with suppress(FileNotFoundError):
-            remove_tree(self._directory, self._name)
+        _remove(self._directory, self._name)
         os.close(self._lock)
         os.close(self._directory)
         self._lock = None
+
+
+def _remove(directory: int, name: bytes) -> None:
+    with suppress(FileNotFoundError):
+        remove_tree(directory, name)
 
 
 class Mounts:
@@ -72,26 +75,28 @@ class Mounts:
         self._layout = layout
 
     def begin(self, use: Use, mountpoint: str, *, upper: str = "", temporary_over: Path | None = None) -> StoredMount:
-        """Record a mount before it is made, so that what it needs stays.
+        """Record a mount before it is made, so that what it needs stays; others see the record whole and locked.
 
         *upper* is the name of the upper that it uses. *temporary_over*: it gets one of its own, over that layer.
         """
-        name = secrets.token_hex(8).encode()
+        aside, top = self._layout.aside(), self._layout.fd
+        name = os.path.basename(aside)
         with ExitStack() as undo:
-            directory = os.open(MOUNTS, _DIRECTORY, dir_fd=self._layout.fd)
+            directory = os.open(MOUNTS, _DIRECTORY, dir_fd=top)
             undo.callback(os.close, directory)
-            os.mkdir(name, 0o700, dir_fd=directory)
-            undo.callback(remove_tree, directory, name)
-            lock = open_lock(os.path.join(name, _LOCK), directory)
+            os.mkdir(aside, 0o700, dir_fd=top)
+            undo.callback(_remove, top, aside)
+            lock = open_lock(os.path.join(aside, _LOCK), top)
             undo.callback(os.close, lock)
             if not is_free(lock):
                 raise RuntimeError("the lock of a new mount is taken")
             path = self._layout.path / os.fsdecode(MOUNTS) / os.fsdecode(name)
             temporary = None
             if temporary_over is not None:
-                make_directories(directory, name, temporary_over)
+                make_directories(top, aside, temporary_over)
                 temporary = Upper("", use, path)
-            write_synced(directory, os.path.join(name, _RECORD), use.as_bytes(mountpoint=mountpoint, upper=upper))
+            write_synced(top, os.path.join(aside, _RECORD), use.as_bytes(mountpoint=mountpoint, upper=upper))
+            os.rename(aside, name, src_dir_fd=top, dst_dir_fd=directory)
             undo.pop_all()
         return StoredMount(path, directory, name, lock, temporary)
 
@@ -108,9 +113,8 @@ class Mounts:
         directory = os.open(MOUNTS, _DIRECTORY, dir_fd=self._layout.fd)
         try:
             for name in self._names():
-                with suppress(FileNotFoundError):
-                    if self._is_over(name):
-                        remove_tree(directory, name)
+                if self._is_over(name):
+                    _remove(directory, name)
         finally:
             os.close(directory)
 

@@ -4,6 +4,7 @@ Owns their directories. An upper's ``image`` file says which image it is an uppe
 long as the upper does. Whether one is mounted is known by the lock of the upper itself (layer/open_upper.py).
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -98,20 +99,26 @@ class Uppers:
         return found
 
     def make(self, name: str, use: Use, top: Path) -> Upper:
-        """Make the upper *name* for an image whose topmost layer is *top*.
+        """Make the upper *name* for an image whose topmost layer is *top*, or give the one that is there by then.
 
         Raises:
             StoreError: that is no name.
-            OSError: EEXIST or ENOTEMPTY where another process has made it meanwhile.
+            OSError: there is no room, or the store can't be written.
         """
         check_name(name)
-        aside = self._layout.aside()
-        os.mkdir(aside, 0o700, dir_fd=self._layout.fd)
-        make_directories(self._layout.fd, aside, top)
-        write_synced(self._layout.fd, os.path.join(aside, _IMAGE), use.as_bytes())
-        path = os.path.join(UPPERS, os.fsencode(name))
-        os.rename(aside, path, src_dir_fd=self._layout.fd, dst_dir_fd=self._layout.fd)
-        self._layout.sync_directory(UPPERS)
+        aside, directory = self._layout.aside(), self._layout.fd
+        os.mkdir(aside, 0o700, dir_fd=directory)
+        try:
+            make_directories(directory, aside, top)
+            write_synced(directory, os.path.join(aside, _IMAGE), use.as_bytes())
+            self._layout.sync_directory(aside)
+            os.rename(aside, os.path.join(UPPERS, os.fsencode(name)), src_dir_fd=directory, dst_dir_fd=directory)
+        except OSError as error:
+            remove_tree(directory, aside)
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+        else:
+            self._layout.sync_directory(UPPERS)
         return self._read(name)
 
     def remove(self, upper: Upper) -> None:

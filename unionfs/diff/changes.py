@@ -116,9 +116,18 @@ class _Walk:
         new = _attributes(self._now, path)
         if new is None:
             return None if old is None else Change(path, ChangeKind.DELETED, covered=covered)
+        if old is None:
+            return Change(path, ChangeKind.ADDED, new, covered=covered)
+        if self._is_other_name(path) and not new.is_directory:
+            return Change(path, ChangeKind.CHANGED, new, covered=covered)
         is_merged = new.is_directory and not covered
-        kind = ChangeKind.ADDED if old is None else self._kind(path, may_be_same=self._comparing or is_merged)
+        kind = self._kind(path, may_be_same=self._comparing or is_merged)
         return Change(path, kind, new, covered=covered)
+
+    def _is_other_name(self, path: bytes) -> bool:
+        """Tell whether *path* is to be one file with a change, or leads to such a name."""
+        above, _, name = path.rpartition(b"/")
+        return name in self._others.get(above, ())
 
     def _kind(self, path: bytes, *, may_be_same: bool) -> ChangeKind:
         """Give how *path*, which is in both trees, differs.

@@ -17,7 +17,8 @@ import pytest
 
 from tests.store import images
 from unionfs.archive import open_archive
-from unionfs.cli import ALIASES, COMMANDS, main
+from unionfs.cli import main
+from unionfs.cli.commands import ALIASES, COMMANDS
 from unionfs.cli.completion import completions
 from unionfs.cli.completion_scripts import SCRIPTS
 from unionfs.image import Reference

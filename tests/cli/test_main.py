@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from unionfs import __version__
-from unionfs.cli import COMMANDS, main
+from unionfs.cli import main
+from unionfs.cli.commands import COMMANDS
 
 
 @pytest.mark.parametrize("flag", ["--version", "-V"])
@@ -24,7 +25,7 @@ def test_help_names_every_command_with_an_example(capsys: pytest.CaptureFixture[
     assert errors == ""
     for command in COMMANDS:
         assert f"\n  {command} " in output
-    assert "examples:\n  unionfs unpack" in output
+    assert "examples:\n  unionfs load" in output
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unionfs.cli import COMMANDS
+from unionfs.cli.commands import COMMANDS
 from unionfs.mount import options, overlay_options
 
 MAN = Path(__file__).resolve().parents[2] / "docs/man"

@@ -80,3 +80,14 @@ def test_an_ordinary_users_store_is_where_the_environment_says(environment: dict
 
     with ordinary_user() as user:
         assert user.do(found) == place
+
+
+def test_root_of_a_namespace_that_is_nobody_to_the_machine_has_a_store_of_their_own() -> None:
+    with user_namespace() as somebody:
+
+        def where() -> str:
+            os.environ.pop("UNIONFS_ROOT", None)
+            os.environ["XDG_DATA_HOME"] = "/home/ann/data"
+            return f"{os.geteuid()} {store_path()}"
+
+        assert somebody.do(where) == "0 /home/ann/data/unionfs"

@@ -13,9 +13,9 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem, ShellComplete, split_arg_string
 
-from unionfs.cli import ALIASES, COMMANDS
 from unionfs.cli.arguments import Parser
 from unionfs.cli.click_command import run
+from unionfs.cli.commands import ALIASES, COMMANDS
 from unionfs.cli.completion_scripts import SCRIPTS
 from unionfs.cli.images import opened_store
 from unionfs.cli.store_path import store_path

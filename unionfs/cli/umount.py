@@ -49,8 +49,16 @@ def _unmount(path: bytes, *, lazy: bool) -> None:
     if not mount.ours:
         raise MountError(f"{shown} is not a unionfs but a mount of type {mount.file_system_type}: left alone")
     table.unmount(resolved, lazy=lazy)
-    if not lazy and (store_path() / "mounts").is_dir():
+    if not lazy and _has_records():
         _wait_for_the_daemon(resolved)
+
+
+def _has_records() -> bool:
+    """Tell whether images are mounted; there may be no store, or one of another user's."""
+    try:
+        return bool(os.listdir(store_path() / "mounts"))
+    except OSError:
+        return False
 
 
 def _wait_for_the_daemon(mountpoint: bytes) -> None:

@@ -330,6 +330,27 @@ def test_a_signal_is_passed_on_to_the_command(place: Place, number: signal.Signa
     assert shell.returncode == 9
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_a_signal_before_the_command_runs_ends_the_program_and_leaves_nothing(
+    place: Place, number: signal.Signals, code: int
+) -> None:
+    """An upper that another shell has is waited for, so that the command doesn't run for long enough."""
+    holder = subprocess.Popen(
+        place.command("--keep", "mine", "--", "sh", "-c", "echo ready; cat"),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=place.environment,
+    )  # fmt: skip
+    with holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with subprocess.Popen(place.command("--keep", "mine", "--", "true"), env=place.environment) as shell:
+            wait_for(lambda: len(place.temporary()) == 2)
+            time.sleep(0.3)
+            shell.send_signal(number)
+            assert shell.wait(PATIENCE) == code
+        wait_for(lambda: len(place.temporary()) == 1)
+        holder.communicate("")
+
+
 def test_a_signal_that_ends_the_command_is_its_exit_code(place: Place) -> None:
     with subprocess.Popen(
         place.command("--", "sh", "-c", "echo ready; exec sleep 100"),

@@ -4,12 +4,13 @@ It ends when the command runs: every process lets go of it by then, the command 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from unionfs.shell.error import EXIT_FAILURE, ShellError, as_text
 
 _WARNING = 0
+_PIECE = 4096
 _LONGEST = 3000
 """Bytes of a text; what is written at once is never mixed with another's up to 4096 (pipe(7))."""
 
@@ -37,11 +38,15 @@ class Report(NamedTuple):
         os.write(self.fd, b"%d %s\0" % (code, text.encode(errors="surrogateescape")[:_LONGEST].replace(b"\0", b"")))
 
 
-def failures(fd: int) -> Iterator[ShellError | str]:
-    """Give what is told, a warning as its text, until nobody has the writing end any more."""
+def failures(fd: int, wait: Callable[[], None] = lambda: None) -> Iterator[ShellError | str]:
+    """Give what is told, a warning as its text, until nobody has the writing end; *wait* comes before a read."""
     with os.fdopen(fd, "rb", buffering=0) as pipe:
         rest = b""
-        while more := pipe.read(4096):
+        while True:
+            wait()
+            more = pipe.read(_PIECE)
+            if not more:
+                return
             *records, rest = (rest + more).split(b"\0")
             for record in records:
                 code, _, text = record.partition(b" ")

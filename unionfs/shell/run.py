@@ -6,6 +6,7 @@ namespace is made only where the right to mount is missing, so not for root.
 
 import contextlib
 import os
+import select
 import signal
 from collections.abc import Callable, Iterable, Iterator
 
@@ -20,6 +21,9 @@ from unionfs.shell.report import Report, failures
 from unionfs.shell.setup import Setup
 from unionfs.shell.supervisor import Supervisor
 from unionfs.shell.terminal import Channel, copy_size, is_wanted
+
+_LOOK_FOR_SIGNALS = 50
+"""Milliseconds between two looks, while the command isn't running yet."""
 
 
 def needed_maps() -> IdMaps | None:
@@ -82,15 +86,22 @@ def _wait_for_start(child: int, reading: int, mask: set[int], warn: Callable[[st
 
     Until then a signal means to this process what it always does: what it raises ends the child.
     """
+    poll = select.poll()
+    poll.register(reading, select.POLLIN)
+
+    def wait() -> None:
+        # A signal that comes when the command runs is for the command: so none is let through before that is known.
+        while not poll.poll(_LOOK_FOR_SIGNALS):
+            if signal.sigpending() & HELD_BACK - {signal.SIGCHLD, signal.SIGWINCH}:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+                signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+
     try:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        return _first_failure(failures(reading), warn)
+        return _first_failure(failures(reading, wait), warn)
     except BaseException:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         raise
-    finally:
-        signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
 
 
 def _first_failure(told: Iterable[ShellError | str], warn: Callable[[str], None]) -> ShellError | None:

@@ -8,13 +8,10 @@ import gzip
 import io
 import json
 import os
-import resource
 import shutil
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -22,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.archive.build import Files, OciImage, docker_image, layout, tar, tree
+from tests.attacks.loading import within
 from tests.fuzz.budget import SECONDS, bounded, repeated
 from tests.image import documents
 from tests.image.documents import descriptor, encoded, sha256
@@ -109,26 +107,6 @@ class Loader:
         path = tree(files, self._top / "layout")
         self.load(path)
         shutil.rmtree(path)
-
-
-@contextmanager
-def within(seconds: int, memory: int) -> Iterator[None]:
-    """Raise TimeoutError if the block takes longer, and let it have no more than so many bytes of memory."""
-
-    def late(_signal: int, _frame: FrameType | None) -> None:
-        raise TimeoutError(f"it took more than {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    limits = resource.getrlimit(resource.RLIMIT_AS)
-    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (taken + memory, limits[1]))
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        resource.setrlimit(resource.RLIMIT_AS, limits)
-        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

@@ -175,3 +175,14 @@ def test_an_image_without_layers_gets_its_first_one(root: Path, capsys: Captured
     printed(capsys, "commit", "first", "one")
     assert len(image(root, "one").config.diff_ids) == 1
     assert printed(capsys, "diff", "one") == ["A /new"]
+
+
+def test_the_time_of_its_making_can_be_told(root: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_upper(root, "web", "demo:1", steps("create new"))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    (first,) = printed(capsys, "commit", "web", "first")
+    (second,) = printed(capsys, "commit", "web", "second")
+    assert first == second
+    assert image(root, "first").config.created == "1970-01-02T00:00:00.000000Z"
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    assert run(capsys, "commit", "web")[0] == 2

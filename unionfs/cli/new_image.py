@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from unionfs.cli.arguments import UsageError
 from unionfs.cli.notices import warn
 from unionfs.diff import ChangedError, layer_changes, write_changes
 from unionfs.image import Digest, Reference
@@ -16,14 +17,26 @@ from unionfs.store.store import Store
 from unionfs.store.uppers import Upper
 from unionfs.view import View, open_view
 
+_EPOCH = "SOURCE_DATE_EPOCH"
 _ATTEMPTS = 3
 """How often an upper is read that changes while it is."""
 
 
 def made_now(created_by: str, author: str = "", comment: str = "") -> Step:
     """Give the step of an image's making that is being done."""
-    now = datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00")
-    return Step(f"{now}Z", created_by, author, comment)
+    made = _now().isoformat(timespec="microseconds").removesuffix("+00:00")
+    return Step(f"{made}Z", created_by, author, comment)
+
+
+def _now() -> datetime:
+    """Give the time that images are to show: what SOURCE_DATE_EPOCH (reproducible-builds.org) says, where it is set."""
+    stated = os.environ.get(_EPOCH)
+    if stated is None:
+        return datetime.now(UTC)
+    try:
+        return datetime.fromtimestamp(int(stated), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"{_EPOCH} is no time in seconds since 1970: {stated}") from None
 
 
 def commit(

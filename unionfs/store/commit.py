@@ -59,9 +59,10 @@ def add_image(
         return store.load(_image(config, beneath), names).unpacked.warnings
     layer = Layer(new.diff_id, chain_ids(config.diff_ids)[-1], new.blob, new.staged.open)
     image = _image(config, (*beneath, layer))
-    unpacked = unpack_image(image, store.path / LAYERS)
-    store.blobs.keep(new.staged, new.blob.digest)
-    store.load(image, names)
+    with store.loading() as loading:
+        unpacked = unpack_image(image, store.path / LAYERS)
+        store.blobs.keep(new.staged, new.blob.digest)
+        loading.take(image, names)
     return unpacked.warnings
 
 

@@ -8,13 +8,13 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from unionfs.image import layout as names
 from unionfs.image.build import index_bytes
 from unionfs.store.error import StoreError
-from unionfs.store.locks import Waiting, held
+from unionfs.store.locks import Waiting, held, is_free, open_lock
 
 LAYERS = "layers"
 UPPERS = b"uppers"
@@ -28,10 +28,11 @@ _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class StoreLayout:
-    """The open directory of a store; ``close`` closes it.
+    """The open directory of a store, for one thread; ``close`` closes it.
 
-    Whoever adds content or reads it holds the content lock shared, and whoever removes content holds it alone. Names of
-    images change under the index lock, which is never held for long.
+    Whoever adds content or reads it holds the content lock shared, and whoever removes content holds it alone; who
+    holds it can take it again, but not alone what is shared. Names of images change under the index lock, which is
+    never held for long.
     """
 
     def __init__(self, path: Path, waiting: Waiting = lambda _: None) -> None:
@@ -43,6 +44,7 @@ class StoreLayout:
         """
         self.path = path.absolute()
         self._waiting = waiting
+        self._is_shared: bool | None = None
         self.path.mkdir(0o700, parents=True, exist_ok=True)
         self.fd = os.open(self.path, _OPEN)
         try:
@@ -76,14 +78,43 @@ class StoreLayout:
     @contextmanager
     def sharing(self) -> Iterator[None]:
         """Keep others from removing content."""
-        with held(_CONTENT_LOCK, self.fd, self._waiting, shared=True):
+        with self._holding_content(shared=True):
             yield
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep others from adding, reading or removing content."""
-        with held(_CONTENT_LOCK, self.fd, self._waiting):
+        """Keep others from adding, reading or removing content. RuntimeError: this process is reading."""
+        with self._holding_content(shared=False):
             yield
+
+    @contextmanager
+    def alone_if_free(self) -> Iterator[bool]:
+        """Do as ``alone`` unless the content lock is held; tell whether that was so."""
+        lock = open_lock(_CONTENT_LOCK, self.fd)
+        try:
+            yield is_free(lock)
+        finally:
+            os.close(lock)
+
+    @property
+    def holds_content(self) -> bool:
+        """Whether the content lock is held here, shared or alone."""
+        return self._is_shared is not None
+
+    @contextmanager
+    def _holding_content(self, *, shared: bool) -> Iterator[None]:
+        if self._is_shared is not None:
+            # Another open file would wait for this one's lock, and so for ever.
+            if self._is_shared and not shared:
+                raise RuntimeError(f"{self.path} is in use by this process")
+            yield
+            return
+        with held(_CONTENT_LOCK, self.fd, self._waiting, shared=shared):
+            self._is_shared = shared
+            try:
+                yield
+            finally:
+                self._is_shared = None
 
     @contextmanager
     def changing_names(self) -> Iterator[None]:
@@ -100,8 +131,13 @@ class StoreLayout:
         """Put a small file in the place of what has its name, at once, synced. The content lock is held."""
         aside = self.aside()
         with self._naming(path):
-            write_synced(self.fd, aside, content)
-            os.rename(aside, path, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+            try:
+                write_synced(self.fd, aside, content)
+                os.rename(aside, path, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+            except BaseException:
+                with suppress(FileNotFoundError):
+                    os.unlink(aside, dir_fd=self.fd)
+                raise
             self.sync_directory(os.path.dirname(path))
 
     def aside(self) -> bytes:

@@ -5,7 +5,7 @@ Owns which locks a step takes and in which order what it writes appears: content
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from unionfs.image import Descriptor, Digest, Reference
 from unionfs.layer.unpack import remove_tree
 from unionfs.store import garbage
 from unionfs.store.blobs import Blobs
+from unionfs.store.error import StoreError
 from unionfs.store.garbage import Removed
 from unionfs.store.images import Catalogue, Images, StoredImage, name_of, named, unnamed, without
 from unionfs.store.layer_directory import LayerDirectory
@@ -51,11 +52,6 @@ class Loading:
         self._store = store
         self._limits = limits
         self._taken: list[tuple[Descriptor, Sequence[Reference]]] = []
-
-    @property
-    def has_any(self) -> bool:
-        """Whether content of an image has come in."""
-        return bool(self._taken)
 
     def take(self, image: Image, names: Sequence[Reference], progress: Progress = lambda *_: None) -> Loaded:
         """Take in the content of an image that is to get *names*.
@@ -94,6 +90,7 @@ class Store:
         self._images = Images(self._layout, self.blobs)
         self.uppers = Uppers(self._layout)
         self.mounts = Mounts(self._layout)
+        self._has_waste = False
 
     @property
     def spool(self) -> Path:
@@ -102,9 +99,13 @@ class Store:
 
     @contextmanager
     def using(self) -> Iterator[None]:
-        """Keep what the store holds from being removed."""
-        with self._layout.sharing():
-            yield
+        """Keep what the store holds from being removed; what failed meanwhile leaves nothing, where nobody else is."""
+        try:
+            with self._layout.sharing():
+                yield
+        finally:
+            if self._has_waste and not self._layout.holds_content:
+                self._discard_waste()
 
     def catalogue(self) -> Catalogue:
         """Read all images, with what is damaged among them."""
@@ -164,16 +165,18 @@ class Store:
 
     @contextmanager
     def loading(self, limits: Limits | None = None) -> Iterator["Loading"]:
-        """Take in images, which all get their names at the end; if anything fails, none of them stays."""
+        """Take in images, which all get their names at the end; if anything fails, none of them stays.
+
+        Their content then goes when the store isn't used any more, here or elsewhere, or with the next ``collect``.
+        """
         loading = Loading(self, limits or Limits())
-        try:
-            with self.using():
+        with self.using():
+            try:
                 yield loading
                 self._images.change(loading.named)
-        except BaseException:
-            if loading.has_any:
-                self.collect()
-            raise
+            except BaseException:
+                self._has_waste = True
+                raise
 
     def load(self, image: Image, names: Sequence[Reference]) -> Loaded:
         """Take one image in, under *names*; another image that had one of them stays, without it.
@@ -257,9 +260,19 @@ class Store:
             StoreError: documents are damaged, so that it can't be known what is needed.
         """
         with self._layout.alone():
-            self.mounts.sweep()
-            keep = garbage.needed(self._images, self.uppers, self.mounts)
-            return garbage.remove_all_but(self._layout, self.blobs, keep, self._waiting)
+            return self._collect()
+
+    def _collect(self) -> Removed:
+        self._has_waste = False
+        self.mounts.sweep()
+        keep = garbage.needed(self._images, self.uppers, self.mounts)
+        return garbage.remove_all_but(self._layout, self.blobs, keep, self._waiting)
+
+    def _discard_waste(self) -> None:
+        """Collect, unless that means to wait or the store is damaged: what failed before is what is to be told."""
+        with self._layout.alone_if_free() as alone, suppress(StoreError):
+            if alone:
+                self._collect()
 
     def close(self) -> None:
         """Close the store's directory."""

@@ -155,6 +155,18 @@ def test_a_volume_has_no_devices_and_no_set_id_programs(of_root: Box) -> None:
     assert ran.output.splitlines()[1] == "5"
 
 
+def test_no_module_of_the_image_is_imported_by_process_1(of_root: Box) -> None:
+    """Its paths of modules lead to files of the image, when that is its root."""
+    with sleeping(of_root) as command:
+        loaded = Path(f"/proc/{parent(command)}/maps").read_text()
+    assert str(of_root.layer) not in loaded
+    program = (
+        "import sys; from unionfs.shell.init import _import_nothing_more; _import_nothing_more(); import antigravity"
+    )
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "ModuleNotFoundError" in result.stderr
+
+
 RUN = """
 import os, sys
 from unionfs.mount.options import MountOptions
@@ -241,4 +253,7 @@ def test_when_one_process_is_killed_all_end(of_root: Box, who: str) -> None:
             # Without its root it would sleep on, but die of what it looks at.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(command, signal.SIGKILL)
-        assert caller.wait(20) in (128 + signal.SIGKILL, 128 + signal.SIGBUS)
+        try:
+            assert caller.wait(20) in (128 + signal.SIGKILL, 128 + signal.SIGBUS)
+        finally:
+            caller.kill()

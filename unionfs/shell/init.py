@@ -48,6 +48,7 @@ def run(spec: Spec) -> int:
     if _is_gone(spec.alive_fd):
         return 1
     os.umask(0o022)
+    _import_nothing_more()
     report = Report(spec.report_fd)
     may_set_groups = _may_set_groups()
     root = Root(spec.setup, report)
@@ -74,6 +75,12 @@ def _keep_only(*kept: int) -> None:
             os.close(fd)
     for fd in kept:
         os.set_inheritable(fd, False)  # noqa: FBT003 - os takes it by position only
+
+
+def _import_nothing_more() -> None:
+    """Find no other module from here on: in the root, the paths of modules lead to files of the image."""
+    sys.meta_path.clear()
+    sys.path.clear()
 
 
 def _may_set_groups() -> bool:

@@ -10,6 +10,7 @@ import fcntl
 import os
 import select
 import socket
+import struct
 import termios
 import threading
 import tty
@@ -37,7 +38,8 @@ def send_new(channel_fd: int) -> int:
     copy_size(0, slave)
     termios.tcsetattr(slave, termios.TCSANOW, termios.tcgetattr(0))
     with socket.socket(fileno=os.dup(channel_fd)) as channel:
-        socket.send_fds(channel, [b"!"], [master])
+        # As socket.send_fds does, which imports a module at that moment; here it could be one of the image.
+        channel.sendmsg([b"!"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", master))])
     os.close(master)
     return slave
 

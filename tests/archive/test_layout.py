@@ -97,6 +97,15 @@ def test_annotations_name_an_image(
         assert archive.image(selector).names == names
 
 
+def test_a_name_with_a_digest_is_that_of_its_own_entry_alone(opening: Opening) -> None:
+    own, other = f"docker.io/library/foo@{sha256(IMAGE.manifest)}", f"docker.io/library/foo@{sha256(OTHER.manifest)}"
+    for annotations in ((own, None), (None, own)):
+        assert opening(layout([IMAGE.entry(*annotations)], IMAGE.blobs)).image().names == (own,)
+    assert opening(layout([IMAGE.entry(other)], IMAGE.blobs)).image().names == ()
+    with pytest.raises(ArchiveError, match="has a digest that isn't that of its entry"):
+        opening(layout([IMAGE.entry(None, other)], IMAGE.blobs))
+
+
 def test_entries_with_one_digest_are_one_image_with_all_their_names(opening: Opening) -> None:
     entries = [
         IMAGE.entry("1", "foo:1"),

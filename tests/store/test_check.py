@@ -1,6 +1,8 @@
 """Checking a store and mending it."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,3 +119,14 @@ def test_an_upper_stays_when_its_image_is_damaged(store: Path) -> None:
         opened.collect()
         assert [kept.name for kept in opened.uppers] == ["web"]
         assert (upper.upper / "page").read_bytes() == b"page"
+
+
+def test_two_that_mend_at_once_do_not_stumble_over_each_other(store: Path) -> None:
+    blob = next(iter((store / "blobs/sha256").iterdir()))
+    blob.write_bytes(b"x" * blob.stat().st_size)
+    command = [sys.executable, "-c", "import sys; from unionfs.cli import main; sys.exit(main())"]
+    mend = [*command, "--root", os.fspath(store), "check", "--repair"]
+    both = [subprocess.Popen(mend, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [process.communicate()[1] for process in both] == [""] * len(both)
+    with Store(store) as opened:
+        assert check(opened) == []

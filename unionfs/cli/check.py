@@ -35,7 +35,8 @@ def main(arguments: Sequence[str]) -> int:
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def command(form: str | None, *, mending: bool) -> int:
     """Check, and mend."""
-    with opened_store() as store:
+    # What is mended is what was found: nobody may load or mend it meanwhile.
+    with opened_store() as store, store.alone() if mending else store.using():
         found = check(store)
         left = repair(store, found) if mending else found
         if mending:

@@ -47,10 +47,15 @@ class Manifest:
             artifact_type=fields.text("artifactType") or "",
         )
 
+    @property
+    def is_runnable(self) -> bool:
+        """Whether it says that it is an image, and no artifact."""
+        return not self.artifact_type and self.config.media_type in types.CONFIGS
+
     def check_runnable(self) -> None:
         """Raise ImageError unless this is an image whose layers can all be unpacked."""
         kind = self.artifact_type or self.config.media_type
-        if self.artifact_type or self.config.media_type not in types.CONFIGS:
+        if not self.is_runnable:
             raise ImageError(f"not a runnable image: it is an artifact of type {shown(kind)}")
         for number, layer in enumerate(self.layers):
             if layer.media_type not in types.LAYERS:

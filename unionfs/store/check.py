@@ -67,7 +67,7 @@ def check(store: Store) -> list[Damage]:
 
 
 def repair(store: Store, found: list[Damage]) -> list[Damage]:
-    """Mend what ``check`` found, and give what couldn't be.
+    """Mend what ``check`` found while nobody else could use the store, and give what couldn't be.
 
     Damaged blobs and layers are removed, and so are images that can't be used without them; a layer is unpacked again
     when it is needed. A layer that a mount uses stays as it is.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from unionfs.image import Descriptor, Digest, ImageError, Index
+from unionfs.image import Descriptor, Digest, ImageError, Index, Manifest
 from unionfs.image.media_type import INDEXES, MANIFESTS
 from unionfs.layer.unpack import remove_tree
 from unionfs.store.blobs import Blobs
@@ -67,10 +67,13 @@ def _reached(images: Images, entry: Descriptor) -> Iterator[tuple[Digest, tuple[
     try:
         if entry.media_type in INDEXES:
             for inner in Index.read(images.document(entry, "image index"), entry.media_type).manifests:
-                yield from _reached(images, inner)
+                # Whoever copies an index may leave platforms out.
+                if images.has(inner):
+                    yield from _reached(images, inner)
         elif entry.media_type in MANIFESTS:
-            manifest, config = images.documents(entry)
-            yield manifest.config.digest, config.chain_ids
+            manifest = Manifest.read(images.document(entry, "manifest"), entry.media_type)
+            # Nothing of an artifact is unpacked.
+            yield manifest.config.digest, images.documents(entry)[1].chain_ids if manifest.is_runnable else ()
             yield from ((layer.digest, ()) for layer in manifest.layers)
     except ImageError as error:
         raise StoreError(f"the store is damaged: {error}; 'unionfs check --repair' mends it") from error

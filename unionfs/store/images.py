@@ -170,6 +170,10 @@ class Images:
         manifest.check_runnable()
         return manifest, Config.read(self.document(manifest.config, "image config"))
 
+    def has(self, descriptor: Descriptor) -> bool:
+        """Tell whether the document that a descriptor leads to is there."""
+        return self._blobs.has(descriptor)
+
     def document(self, descriptor: Descriptor, what: str) -> bytes:
         """Read a small blob, and verify it."""
         with self._blobs.open(descriptor.digest) as window:

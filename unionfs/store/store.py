@@ -118,7 +118,10 @@ class Store:
         Raises:
             StoreError: there is none.
         """
-        return self.find(str(digest))
+        for image in self.catalogue().images:
+            if image.manifest_digest == digest:
+                return image
+        raise StoreError(f"no image has the manifest {digest}")
 
     def image_of(self, use: Use) -> StoredImage:
         """Give the image that a mount or an upper needs, which may have no entry in the index any more.

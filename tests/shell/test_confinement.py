@@ -174,7 +174,7 @@ from unionfs.shell.run import run
 from unionfs.shell.setup import Process, Setup
 low, upper, work = map(os.fsencode, sys.argv[1:4])
 root = MountOptions(lowers=(low,), upper=upper, work=work)
-process = Process(("sh", "-c", "echo ready; exec sleep 1000"), {"PATH": "/bin", "BOX": os.path.dirname(sys.argv[1])})
+process = Process(("sh", "-c", "echo ready; sleep 1000; exit 1"), {"PATH": "/bin", "BOX": os.path.dirname(sys.argv[1])})
 sys.exit(run(root, Setup(process, "box"), None, print))
 """
 
@@ -187,7 +187,7 @@ def sleeping(box: Box) -> Iterator[int]:
         assert caller.stdout is not None
         assert caller.stdout.readline() == "ready\n"
         try:
-            yield next(pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if is_command(pid, box))
+            yield min(pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if is_command(pid, box))
         finally:
             caller.terminate()
     assert caller.returncode == 128 + 15
@@ -242,7 +242,7 @@ def test_when_one_process_is_killed_all_end(of_root: Box, who: str) -> None:
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT) as caller:
         assert caller.stdout is not None
         assert caller.stdout.readline() == "ready\n"
-        command = next(pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if is_command(pid, of_root))
+        command = min(pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if is_command(pid, of_root))
         supervisor = parent(parent(command))
         victims = {"supervisor": supervisor, "process 1": parent(command)}
         if who == "daemon":

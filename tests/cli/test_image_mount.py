@@ -105,7 +105,7 @@ def test_an_upper_of_another_image_is_refused(machine: Machine) -> None:
     machine.run("umount", machine.mountpoint)
     other = images.layout(machine.top / "other", images.TOP)
     refusal = machine.run("mount", "--rw=web", f"oci:{other}", machine.mountpoint, code=1)
-    assert refusal.startswith("unionfs: error: the upper web is one of demo:1 (")
+    assert refusal.startswith("unionfs: error: the upper web is one of demo:1, and oci:")
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from pathlib import Path
 from unionfs.cli.arguments import UsageError
 from unionfs.cli.images import opened_image, opened_store
 from unionfs.cli.layers_view import DIRECTORIES, grafts_of
-from unionfs.mount.errors import MountError
+from unionfs.cli.named_uppers import named_upper
 from unionfs.mount.options import MountOptions, check_together
 from unionfs.mount.session import OpenStack, Stack
 from unionfs.store.mounts import StoredMount
-from unionfs.store.store import StackedImage, Store
+from unionfs.store.store import StackedImage
 from unionfs.store.uppers import Upper
 
 
@@ -48,7 +48,7 @@ def prepared(
     if options.lowers or options.upper or options.work:
         raise UsageError("an image brings its layers: lowerdir, upperdir and workdir can't be given with it")
     with opened_store() as store, opened_image(store, argument) as image:
-        named = None if not upper else _named_upper(store, image, upper)
+        named = None if not upper else named_upper(store, upper, image)
         temporary_over = image.lowers[0] if upper == "" else None
         where = os.path.abspath(mountpoint)
         record = store.mounts.begin(image.use, where, upper=upper or "", temporary_over=temporary_over)
@@ -60,16 +60,6 @@ def prepared(
     except BaseException:
         record.end()
         raise
-
-
-def _named_upper(store: Store, image: StackedImage, name: str) -> Upper:
-    """Give the upper *name*, made if there is none."""
-    found = store.uppers.get(name)
-    if found is None:
-        return store.uppers.make(name, image.use, image.lowers[0])
-    if found.use.layers != image.use.layers:
-        raise MountError(f"the upper {name} is one of {found.use.image} ({found.use.id.hex[:12]}), not of this image")
-    return found
 
 
 def _options(options: MountOptions, image: StackedImage, upper: Upper | None) -> MountOptions:

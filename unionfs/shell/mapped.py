@@ -1,4 +1,4 @@
-"""A function run as root of a user namespace of its own, in which the caller's ids are mapped.
+"""Starting a child as root of a user namespace of its own, in which the caller's ids are mapped.
 
 An ordinary user owns what was made there as another id only from within: so it is removed, read and packed there too.
 """
@@ -10,9 +10,9 @@ from collections.abc import Callable
 from unionfs.linux.namespaces import CLONE_NEWUSER, unshare
 from unionfs.shell import id_maps
 from unionfs.shell.children import start_child
-from unionfs.shell.error import EXIT_FAILURE, ShellError
+from unionfs.shell.error import EXIT_FAILURE
 from unionfs.shell.id_maps import IdMaps
-from unionfs.shell.report import Report, failures
+from unionfs.shell.report import Report
 
 
 def start_mapped(maps: IdMaps, body: Callable[[], int], report: Report) -> int:
@@ -50,28 +50,3 @@ def start_mapped(maps: IdMaps, body: Callable[[], int], report: Report) -> int:
         os.close(made)
         os.close(giving)
     return child
-
-
-def run_mapped(maps: IdMaps, body: Callable[[], None]) -> None:
-    """Call *body* in a child that is root of a user namespace with *maps*, and wait for its end.
-
-    Raises:
-        ShellError: it failed; the text is that of the error.
-    """
-    reading, writing = os.pipe()
-
-    def call() -> int:
-        body()
-        return 0
-
-    try:
-        child = start_mapped(maps, call, Report(writing))
-    finally:
-        os.close(writing)
-    told = list(failures(reading))
-    _, status = os.waitpid(child, 0)
-    for failure in told:
-        if isinstance(failure, ShellError):
-            raise failure
-    if status:
-        raise ShellError(f"the process that was to do it ended with {os.waitstatus_to_exitcode(status)}")

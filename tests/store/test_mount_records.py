@@ -2,6 +2,7 @@
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.store import images
@@ -24,23 +25,24 @@ def test_a_mount_begins_while_others_ask_which_there_are(tmp_path: Path) -> None
         image = stacked(store, tmp_path)
         over = threading.Event()
 
-        def ask() -> None:
+        def ask() -> int:
+            times = 0
             with Store(store.path) as other:
                 while not over.is_set():
                     other.mounted()
+                    times += 1
+            return times
 
-        asking = [threading.Thread(target=ask) for _ in range(2)]
-        for thread in asking:
-            thread.start()
-        try:
-            for _ in range(300):
-                with store.using():
-                    mount = store.mounts.begin(image.use, "/mnt")
-                mount.end()
-        finally:
-            over.set()
-            for thread in asking:
-                thread.join()
+        with ThreadPoolExecutor(2) as threads:
+            asking = [threads.submit(ask) for _ in range(2)]
+            try:
+                for _ in range(300):
+                    with store.using():
+                        mount = store.mounts.begin(image.use, "/mnt")
+                    mount.end()
+            finally:
+                over.set()
+            assert min(future.result() for future in asking) > 0
 
 
 def test_two_that_make_the_same_upper_at_once_get_the_same(tmp_path: Path) -> None:

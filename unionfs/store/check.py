@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +24,7 @@ from unionfs.store.images import StoredImage
 from unionfs.store.layout import LAYERS
 from unionfs.store.store import Store
 from unionfs.store.unpack import unpack_image
-from unionfs.store.unpacked import UnpackedLayers, layer_name
-
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from unionfs.store.unpacked import UnpackedLayers, layer_name, opened_layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +83,9 @@ def repair(store: Store, found: list[Damage]) -> list[Damage]:
 
 
 def _blob_fault(store: Store, digest: Digest) -> str:
-    hasher = digest.hasher()
     with store.blobs.open(digest) as blob:
-        while piece := blob.read(CHUNK):
-            hasher.update(piece)
-    return "" if hasher.hexdigest() == digest.hex else "its content does not match its digest"
+        found = hashlib.file_digest(blob, digest.algorithm).hexdigest()
+    return "" if found == digest.hex else "its content does not match its digest"
 
 
 def _lacking(store: Store, image: StoredImage, wrong: Mapping[Digest, str]) -> str:
@@ -104,7 +100,7 @@ def _lacking(store: Store, image: StoredImage, wrong: Mapping[Digest, str]) -> s
 def _layer_faults(store: Store, images: list[StoredImage]) -> Iterator[Damage]:
     """Unpack each image's layers anew, and compare."""
     seen: set[bytes] = set()
-    with _opened(store.path / LAYERS) as kept, store.scratch() as scratch:
+    with opened_layers(store.path / LAYERS) as kept, store.scratch() as scratch:
         for image in images:
             names = [layer_name(chain_id) for chain_id in image.config.chain_ids]
             if not any(kept.has(name) and name not in seen for name in names):
@@ -114,7 +110,7 @@ def _layer_faults(store: Store, images: list[StoredImage]) -> Iterator[Damage]:
             except (StoreError, ArchiveError, ImageError) as error:
                 yield Damage("image", image.shown, str(error), image.manifest_digest)
                 continue
-            with _opened(scratch) as anew:
+            with opened_layers(scratch) as anew:
                 for name in names:
                     if name not in seen and kept.has(name):
                         seen.add(name)
@@ -132,15 +128,6 @@ def _difference(kept: UnpackedLayers, anew: UnpackedLayers, name: bytes) -> Iter
                 reason = f"{shown} was changed"
             yield Damage("layer", os.fspath(kept.path_of(name)), reason)
             return
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[UnpackedLayers]:
-    fd = os.open(path, _DIRECTORY)
-    try:
-        yield UnpackedLayers(path, fd)
-    finally:
-        os.close(fd)
 
 
 def _content(layers: UnpackedLayers, name: bytes) -> dict[bytes, bytes]:

@@ -204,7 +204,7 @@ def name_of(entry: Descriptor) -> Reference | None:
 
 def named(entries: Sequence[Descriptor], image: Descriptor, new: Sequence[Reference]) -> list[Descriptor]:
     """Give the entries after *image* got the names *new*; another image that had one of them stays, without it."""
-    others = unnamed(without(entries, image), set(new), keeping=True)
+    others = unnamed(without(entries, {image.digest}), set(new), keeping=True)
     its_own = [entry for entry in entries if entry.digest == image.digest]
     called = dict.fromkeys([*(name for entry in its_own if (name := name_of(entry)) is not None), *new])
     return [*others, *(_entry(image, name) for name in called or [None])]
@@ -218,9 +218,9 @@ def unnamed(entries: Sequence[Descriptor], gone: set[Reference], *, keeping: boo
     return [*kept, *(_entry(entry, None) for entry in lost.values())] if keeping else kept
 
 
-def without(entries: Sequence[Descriptor], image: Descriptor) -> list[Descriptor]:
-    """Give the entries that aren't *image*."""
-    return [entry for entry in entries if entry.digest != image.digest]
+def without(entries: Sequence[Descriptor], gone: set[Digest]) -> list[Descriptor]:
+    """Give the entries that have none of the digests *gone*."""
+    return [entry for entry in entries if entry.digest not in gone]
 
 
 def _entry(image: Descriptor, name: Reference | None) -> Descriptor:

@@ -3,7 +3,6 @@
 Owns the names in it, and that a file is written aside, reaches the disk and is renamed: what has its name is whole.
 """
 
-import errno
 import json
 import os
 import secrets
@@ -14,7 +13,7 @@ from pathlib import Path
 from unionfs.image import layout as names
 from unionfs.image.build import index_bytes
 from unionfs.store.error import StoreError
-from unionfs.store.locks import Waiting, held, is_free, open_lock
+from unionfs.store.locks import Waiting, held, open_lock, take_if_free
 
 LAYERS = "layers"
 UPPERS = b"uppers"
@@ -92,7 +91,7 @@ class StoreLayout:
         """Do as ``alone`` unless the content lock is held; tell whether that was so."""
         lock = open_lock(_CONTENT_LOCK, self.fd)
         try:
-            yield is_free(lock)
+            yield take_if_free(lock)
         finally:
             os.close(lock)
 
@@ -183,8 +182,5 @@ def _ensure_directory(directory: int, path: str) -> None:
     parent = os.path.dirname(path)
     if parent:
         _ensure_directory(directory, parent)
-    try:
+    with suppress(FileExistsError):
         os.mkdir(path, 0o700, dir_fd=directory)
-    except OSError as error:
-        if error.errno != errno.EEXIST:
-            raise

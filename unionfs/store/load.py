@@ -127,8 +127,5 @@ class _Incoming:
 
 
 def _digest(staged: StagedBlob) -> Digest:
-    hasher = hashlib.sha256()
     with staged.open() as blob:
-        while piece := blob.read(CHUNK):
-            hasher.update(piece)
-    return Digest("sha256", hasher.hexdigest())
+        return Digest("sha256", hashlib.file_digest(blob, "sha256").hexdigest())

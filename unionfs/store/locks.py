@@ -38,7 +38,7 @@ def take(lock: int, waiting: Waiting, *, shared: bool = False) -> None:
     fcntl.flock(lock, kind)
 
 
-def is_free(lock: int) -> bool:
+def take_if_free(lock: int) -> bool:
     """Take the lock of an open file if nobody has it, and tell whether that was so."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

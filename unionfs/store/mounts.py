@@ -12,7 +12,7 @@ from pathlib import Path
 from unionfs.image.strict_json import Fields, parse
 from unionfs.layer.unpack import remove_tree
 from unionfs.store.layout import MOUNTS, StoreLayout, write_synced
-from unionfs.store.locks import is_free, open_lock
+from unionfs.store.locks import open_lock, take_if_free
 from unionfs.store.uppers import Upper, Use, make_directories
 
 _RECORD = b"record"
@@ -88,7 +88,7 @@ class Mounts:
             undo.callback(_remove, top, aside)
             lock = open_lock(os.path.join(aside, _LOCK), top)
             undo.callback(os.close, lock)
-            if not is_free(lock):
+            if not take_if_free(lock):
                 raise RuntimeError("the lock of a new mount is taken")
             path = self._layout.path / os.fsdecode(MOUNTS) / os.fsdecode(name)
             temporary = None
@@ -127,7 +127,7 @@ class Mounts:
         except FileNotFoundError:
             return True
         try:
-            return is_free(lock)
+            return take_if_free(lock)
         finally:
             os.close(lock)
 

@@ -27,7 +27,7 @@ from unionfs.store.load import Loaded, load
 from unionfs.store.locks import Waiting
 from unionfs.store.mounts import MountInUse, Mounts
 from unionfs.store.unpack import Progress, unpack_image
-from unionfs.store.unpacked import UnpackedLayers, layer_name
+from unionfs.store.unpacked import EMPTY, layer_name, opened_layers
 from unionfs.store.uppers import Uppers, Use
 from unionfs.tar import Limits
 
@@ -155,14 +155,10 @@ class Store:
         """Give the layers of an image, unpacked. The store is being used."""
         image = self.open(stored)
         names = [layer_name(layer.chain_id) for layer in image.layers]
-        directory = os.open(self.path / LAYERS, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            layers = UnpackedLayers(self.path / LAYERS, directory)
-            if not names or not all(map(layers.has, names)):
+        with opened_layers(self.path / LAYERS) as layers:
+            if not all(map(layers.has, names or [EMPTY])):
                 unpack_image(image, self.path / LAYERS, waiting=self._waiting)
             lowers = layers.showing(names)
-        finally:
-            os.close(directory)
         use = Use(called or stored.shown, stored.id, stored.descriptor, tuple(map(os.fsdecode, names)))
         return StackedImage(image, tuple(map(layers.path_of, names)), lowers, use)
 
@@ -198,10 +194,7 @@ class Store:
     def tag(self, stored: StoredImage, names: Sequence[Reference]) -> None:
         """Give an image further names; another image that had one of them stays, without it."""
         with self.using():
-            self._name(stored.descriptor, names)
-
-    def _name(self, image: Descriptor, names: Sequence[Reference]) -> None:
-        self._images.change(lambda entries: named(entries, image, names))
+            self._images.change(lambda entries: named(entries, stored.descriptor, names))
 
     def untag(self, names: Sequence[Reference], *, keeping: bool) -> None:
         """Take names away; an image that has lost its last one goes, unless *keeping*."""
@@ -220,7 +213,7 @@ class Store:
             nonlocal dropped
             called = {name_of(entry) for entry in entries if entry.digest == stored.manifest_digest} - {None}
             dropped = called == set(stored.names)
-            return without(entries, stored.descriptor) if dropped else entries
+            return without(entries, {stored.manifest_digest}) if dropped else entries
 
         with self.using():
             self._images.change(change)
@@ -244,7 +237,7 @@ class Store:
 
     def forget(self, manifests: set[Digest]) -> None:
         """Take images out of the index. Nobody else uses the store."""
-        self._images.change(lambda entries: [entry for entry in entries if entry.digest not in manifests])
+        self._images.change(lambda entries: without(entries, manifests))
 
     def remove_layer(self, name: bytes) -> None:
         """Remove an unpacked layer. Nobody else uses the store."""

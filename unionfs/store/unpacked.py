@@ -6,8 +6,8 @@ Owns what the names in a directory of layers mean. That none is removed meanwhil
 import errno
 import os
 import stat
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from unionfs.image import Digest
@@ -16,6 +16,9 @@ from unionfs.layer.directory import Directory, Tree
 
 EMPTY = b"empty"
 """The layer of an image that has none."""
+
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class UnpackedLayers:
@@ -73,6 +76,16 @@ class UnpackedLayers:
         with closing(Descriptors(MINIMUM)) as descriptors:
             root = self.root(name, descriptors)
             return root.is_opaque(root.marks())
+
+
+@contextmanager
+def opened_layers(path: Path) -> Iterator[UnpackedLayers]:
+    """Open the directory of layers at *path*."""
+    fd = os.open(path, _DIRECTORY)
+    try:
+        yield UnpackedLayers(path, fd)
+    finally:
+        os.close(fd)
 
 
 def layer_name(chain_id: Digest) -> bytes:

@@ -14,7 +14,7 @@ from unionfs.layer.walk import listing, walk
 from unionfs.store.images import StoredImage
 from unionfs.store.layout import LAYERS
 from unionfs.store.store import Store
-from unionfs.store.unpacked import UnpackedLayers
+from unionfs.store.unpacked import opened_layers
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _BLOCK = 512
@@ -89,12 +89,8 @@ def _blobs_of(image: StoredImage) -> set[Digest]:
 
 
 def _layers(store: Store) -> Iterator[Path]:
-    directory = os.open(store.path / LAYERS, _DIRECTORY)
-    try:
-        layers = UnpackedLayers(store.path / LAYERS, directory)
+    with opened_layers(store.path / LAYERS) as layers:
         yield from map(layers.path_of, layers.names())
-    finally:
-        os.close(directory)
 
 
 def _layer(path: Path, active: bool) -> Taken:

@@ -2,41 +2,27 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cli.program import Program
 from tests.store import images
-
-COMMAND = [sys.executable, "-c", "import sys; from unionfs.cli import main; sys.exit(main())"]
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="there is no /dev/fuse")
 
 
-class Machine:
+class Machine(Program):
     """A store and a mountpoint of its own."""
 
     def __init__(self, top: Path) -> None:
+        super().__init__(top)
         self.top = top
-        self.store = top / "store"
         self.mountpoint = top / "mnt"
         self.mountpoint.mkdir()
         self.image = images.layout(top / "image", images.BOTTOM, images.MIDDLE)
-
-    def run(self, *words: str | Path, code: int = 0) -> str:
-        """Run ``unionfs`` and give what it prints, errors included."""
-        done = subprocess.run(
-            [*COMMAND, "--root", self.store, *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
 
     def mounts_in_use(self) -> list[str]:
         """Give the records of mounts, once the daemons that end have had their time."""
@@ -172,3 +158,11 @@ def test_an_image_can_be_removed_as_soon_as_it_was_unmounted(machine: Machine) -
     assert "is mounted at" in machine.run("rmi", "demo:1", code=1)
     machine.run("umount", machine.mountpoint)
     assert machine.run("rmi", "demo:1").startswith("Untagged: demo:1\n")
+
+
+def test_umount_waits_for_the_daemon_also_where_a_link_led_to_the_mountpoint(machine: Machine) -> None:
+    machine.run("load", "-i", machine.image)
+    (machine.top / "link").symlink_to(machine.top)
+    machine.run("mount", "--rw", "demo:1", machine.top / "link" / "mnt")
+    machine.run("umount", machine.mountpoint)
+    assert os.listdir(machine.store / "mounts") == []

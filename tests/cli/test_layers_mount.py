@@ -3,18 +3,17 @@
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.cli.program import Program
 from tests.cli.stored import fill
 from tests.snapshots import Snapshot, differences, snapshot
 from tests.tarball import archive, directory, file, hardlink, opaque, symlink, whiteout
 from unionfs.store.store import Store
 
-PROGRAM = Path(sys.executable).with_name("unionfs")
 BASE = archive(
     directory(b"etc", mode=0o755),
     file(b"etc/passwd", b"root", mtime=1000, pax={"SCHILY.xattr.user.a": "b"}),
@@ -40,28 +39,16 @@ LAYERS = [BASE, SECOND, THIRD]
 pytestmark = pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="there is no /dev/fuse")
 
 
-class Machine:
+class Machine(Program):
     """A store with an image, and mountpoints."""
 
     def __init__(self, top: Path, transport: str) -> None:
-        self.store = top / "store"
+        super().__init__(top)
         self.transport = transport
         self.mountpoint = top / "mnt"
         self.other = top / "other"
         for path in (self.mountpoint, self.other):
             path.mkdir()
-
-    def run(self, *words: str | Path, code: int = 0, within: Sequence[str] = ()) -> str:
-        """Run ``unionfs`` and give what it prints, errors included."""
-        done = subprocess.run(
-            [*within, PROGRAM, "--root", self.store, *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
 
     def mount(self, *words: str | Path, within: Sequence[str] = ()) -> None:
         self.run("mount", "--transport", self.transport, *words, within=within)

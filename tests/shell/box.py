@@ -65,6 +65,7 @@ class Box:
             work=os.fsencode(self.work),
             suid=True,
             volatile=True,
+            discards=True,
         )
 
     def give_to_user(self) -> None:

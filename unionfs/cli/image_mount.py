@@ -13,6 +13,7 @@ from unionfs.cli.arguments import UsageError
 from unionfs.cli.images import opened_image, opened_store
 from unionfs.cli.layers_view import DIRECTORIES, grafts_of
 from unionfs.cli.named_uppers import named_upper
+from unionfs.mount import table
 from unionfs.mount.options import MountOptions, check_together
 from unionfs.mount.session import OpenStack, Stack
 from unionfs.store.mounts import StoredMount
@@ -50,7 +51,7 @@ def prepared(
     with opened_store() as store, opened_image(store, argument) as image:
         named = None if not upper else named_upper(store, upper, image)
         temporary_over = image.lowers[0] if upper == "" else None
-        where = os.path.abspath(mountpoint)
+        where = os.fsdecode(table.resolve(os.fsencode(mountpoint)))  # as umount and the mount table call it
         record = store.mounts.begin(image.use, where, upper=upper or "", temporary_over=temporary_over)
     try:
         options = _options(options, image, named or record.upper)
@@ -67,8 +68,10 @@ def _options(options: MountOptions, image: StackedImage, upper: Upper | None) ->
     if upper is None:
         return options
     # What goes with its mount needn't survive a crash.
-    volatile = options.volatile or not upper.name
-    return options._replace(upper=_path(upper.upper), work=_path(upper.work), volatile=volatile)
+    goes = not upper.name
+    return options._replace(
+        upper=_path(upper.upper), work=_path(upper.work), volatile=options.volatile or goes, discards=goes
+    )
 
 
 def _by_layers(options: MountOptions, image: StackedImage, record: StoredMount) -> MountOptions:

@@ -189,6 +189,7 @@ def _root(stacked: StackedImage, upper: Upper, maps: IdMaps | None) -> MountOpti
         work=_path(upper.work),
         suid=True,
         volatile=not upper.name,
+        discards=not upper.name,
         xattr_permissions=0 if maps is None else _OWNERS_IN_USER_ATTRIBUTES,
         fsname=os.fsencode(shown(stacked.use.image).strip('"')),
     )

@@ -46,6 +46,8 @@ class MountOptions(NamedTuple):
     userxattr: bool = False
     """Marks lie under ``user.overlay.`` even where ``trusted.overlay.`` could be written."""
     volatile: bool = False
+    discards: bool = False
+    """The upper is thrown away afterwards: with ``volatile`` nothing of it is ever synced, at the end neither."""
     acl: bool = True
     read_only: bool = False
     allow_other: bool | None = None

@@ -32,11 +32,8 @@ _MOST_DESCRIPTORS = 4096
 class UnionStack:
     """The layers of one mount, opened, and the union that shows them."""
 
-    def __init__(
-        self, options: MountOptions, transport: Transport, data_path: DataPath, *, discards: bool = False
-    ) -> None:
-        """Open what *options* name; *discards* says that the upper is thrown away afterwards."""
-        self._discards = discards
+    def __init__(self, options: MountOptions, transport: Transport, data_path: DataPath) -> None:
+        self._discards = options.discards
         self._transport = transport.settled(os.uname().release)
         self._data_path = data_path
         self._presentation = Presentation(options.ids, options.timeout)

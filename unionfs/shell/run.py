@@ -38,7 +38,6 @@ def needed_maps() -> IdMaps | None:
 def run(root: MountOptions, setup: Setup, maps: IdMaps | None, warn: Callable[[str], None]) -> int:
     """Run the command of *setup* in *root*, whose paths are absolute, and give its exit code, as docker-run(1) does.
 
-    A volatile upper counts as one that is thrown away: it isn't synced at the end.
     *maps* is what ``needed_maps`` gives. Returns when the command, all that it started and the mount have ended.
 
     Raises:

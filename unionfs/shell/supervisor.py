@@ -84,8 +84,7 @@ class Supervisor:
     def _open_stack(self, options: MountOptions) -> Stack:
         set_parent_death_signal(signal.SIGKILL)
         data_path = DataPath(writeback=None, passthrough=None)
-        stack = UnionStack(options, Transport.AUTO, data_path, discards=options.volatile)
-        return _Reporting(stack, self._report)
+        return _Reporting(UnionStack(options, Transport.AUTO, data_path), self._report)
 
     def _take_root(self) -> int:
         """Take the mount out of this namespace, and give it unattached."""

@@ -1,88 +1,19 @@
 """``unionfs shell``: a command in an image of the store, run as a user would run it."""
 
-import fcntl
 import json
 import os
-import pty
-import select
 import shlex
 import signal
-import struct
 import subprocess
-import sys
-import termios
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.cli.program import PROGRAM
+from tests.cli.shelling import PATIENCE, Place, wait_for
 from tests.shell.image import busybox_layout
 from unionfs.store.store import Store
-
-PROGRAM = Path(sys.executable).with_name("unionfs")
-PATIENCE = 20.0
-
-
-class Place:
-    """A store, and an image beside it that has no name there."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.store = directory / "store"
-        self.image = (
-            f"oci:{busybox_layout(directory / 'image', Env=['COLOUR=blue'], User='bob', WorkingDir='/home/bob')}"
-        )
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Give the environment for the program."""
-        return {**os.environ, "UNIONFS_ROOT": str(self.store)}
-
-    def command(self, *words: str) -> list[str]:
-        """Give the command with the image between options and words: ``--`` stands for it."""
-        place = words.index("--")
-        return [str(PROGRAM), "shell", *words[:place], self.image, *words[place + 1 :]]
-
-    def run(self, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
-        """Run to the end."""
-        return subprocess.run(
-            self.command(*words),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            check=False,
-            timeout=60,
-        )
-
-    def output(self, *words: str) -> str:
-        """Run what must do well and give what it writes."""
-        result = self.run(*words)
-        assert (result.returncode, result.stderr) == (0, "")
-        return result.stdout
-
-    def temporary(self) -> list[str]:
-        """Give what the store holds of mounts."""
-        return os.listdir(self.store / "mounts")
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    if os.geteuid() != 0:
-        pytest.skip("only root can have a user of the image that isn't root without ids granted to it")
-    place = Place(tmp_path)
-    yield place
-    if place.store.exists():
-        assert place.temporary() == []
-    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_the_image_says_user_environment_and_directory(place: Place) -> None:
@@ -197,7 +128,7 @@ def test_a_command_that_is_not_run_leaves_no_upper(place: Place) -> None:
 def test_an_upper_of_other_layers_is_refused(place: Place) -> None:
     place.output("--keep", "mine", "--", "true")
     other = place.directory / "other"
-    image = busybox_layout(other, (place.directory / "image/oci-layout").read_bytes()[:0] + bytes(1024))
+    image = busybox_layout(other, bytes(1024))
     result = subprocess.run(
         [PROGRAM, "shell", "--keep", "mine", f"oci:{image}", "true"],
         capture_output=True,
@@ -397,149 +328,6 @@ def processes_with(mark: str) -> list[str]:
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
     return found
-
-
-class Terminal:
-    """The program on a terminal, as its session's leader."""
-
-    def __init__(self, words: list[str], environment: Mapping[str, str]) -> None:
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execve(words[0], words, environment)  # noqa: S606 - a program with its arguments, without a shell
-        self.shown = ""
-
-    def expect(self, text: str) -> None:
-        """Wait until *text* is shown, and forget what was shown up to it."""
-        deadline = time.monotonic() + PATIENCE
-        while text not in self.shown:
-            assert time.monotonic() < deadline, self.shown
-            if select.select([self.fd], [], [], 0.1)[0]:
-                self.shown += self._read()
-        self.shown = self.shown.partition(text)[2]
-
-    def _read(self) -> str:
-        try:
-            return os.read(self.fd, 4096).decode()
-        except OSError:
-            return ""  # nobody has the other end any more
-
-    def type(self, text: str) -> None:
-        """Type *text*."""
-        os.write(self.fd, text.encode())
-
-    def end(self) -> int:
-        """Wait for the program, and give its exit code."""
-        deadline = time.monotonic() + PATIENCE
-        while os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-            assert time.monotonic() < deadline, self.shown
-            if select.select([self.fd], [], [], 0.1)[0]:
-                self.shown += self._read()
-        return self.close()
-
-    def close(self) -> int:
-        """Hang up, if the program hasn't ended, and give its exit code."""
-        os.close(self.fd)
-        _, status = os.waitpid(self.pid, 0)
-        self.pid = 0
-        return os.waitstatus_to_exitcode(status)
-
-
-@pytest.fixture
-def on_terminal(place: Place) -> Iterator[Callable[[Sequence[str]], Terminal]]:
-    """Give what starts a program on a terminal, which is hung up at the end."""
-    started = []
-
-    def start(words: Sequence[str]) -> Terminal:
-        started.append(Terminal(list(words), {**place.environment, "TERM": "dumb", "PS1": ""}))
-        return started[-1]
-
-    yield start
-    for terminal in started:
-        if terminal.pid:
-            terminal.close()
-
-
-OnTerminal = Callable[[Sequence[str]], Terminal]
-
-
-def test_a_shell_on_a_terminal_has_job_control(place: Place, on_terminal: OnTerminal) -> None:
-    shell = on_terminal(place.command("-e", "PS1=[ready]", "--"))
-    shell.expect("[ready]")
-    assert "job control" not in shell.shown
-    shell.type("tty; echo $TERM; test -t 0 && echo terminal\n")
-    shell.expect("/dev/pts/0")
-    shell.expect("dumb")
-    shell.expect("terminal")
-    shell.type("sleep 1000\n")
-    shell.expect("sleep 1000")
-    time.sleep(0.2)
-    shell.type("\x03")  # ends the sleep, and neither the shell nor the program
-    shell.expect("[ready]")
-    shell.type("sleep 1000\n")
-    shell.expect("sleep 1000")
-    time.sleep(0.2)
-    shell.type("\x1a")
-    shell.expect("Stopped")
-    shell.type("exit 4\n")
-    shell.expect("stopped jobs")
-    shell.type("exit 4\n")
-    assert shell.end() == 4
-
-
-def test_an_interrupt_on_a_terminal_reaches_the_command_once(place: Place, on_terminal: OnTerminal) -> None:
-    script = "trap 'n=${n}x' INT; echo ready; sleep 0.5; sleep 0.5; echo end $n."
-    shell = on_terminal(place.command("--", "sh", "-c", script))
-    shell.expect("ready")
-    shell.type("\x03")
-    shell.expect("end x.")
-    assert shell.end() == 0
-
-
-def test_the_terminal_is_given_back_to_who_had_it(place: Place, on_terminal: OnTerminal) -> None:
-    """A shell of this machine runs the program and then reads from the terminal itself."""
-    script = f"{' '.join(place.command('--'))}; echo code $?; read line; echo read $line"
-    outer = on_terminal(["/bin/bash", "-ic", script])
-    outer.type("echo inside; exit 3\n")
-    outer.expect("code 3")
-    outer.type("hello\n")
-    outer.expect("read hello")
-    assert outer.end() == 0
-
-
-def test_the_command_has_a_terminal_of_its_own_and_no_session_with_the_caller(
-    place: Place, on_terminal: OnTerminal
-) -> None:
-    script = "readlink /proc/self/fd/0; stty size; cut -d' ' -f6 /proc/self/stat; stat -c %U /dev/pts/0; : >/dev/tty"
-    shell = on_terminal(place.command("--", "sh", "-c", script))
-    fcntl.ioctl(shell.fd, termios.TIOCSWINSZ, struct.pack("4H", 33, 99, 0, 0))
-    for line in ("/dev/pts/0", "33 99", "2", "bob"):
-        shell.expect(f"{line}\r\n")
-    assert shell.end() == 0
-
-
-def test_a_change_of_the_terminals_size_reaches_the_command(place: Place, on_terminal: OnTerminal) -> None:
-    script = "trap 'stty size; exit 0' WINCH; echo ready; while :; do sleep 0.05; done"
-    shell = on_terminal(place.command("--", "sh", "-c", script))
-    shell.expect("ready")
-    time.sleep(0.2)
-    fcntl.ioctl(shell.fd, termios.TIOCSWINSZ, struct.pack("4H", 44, 111, 0, 0))
-    shell.expect("44 111")
-    assert shell.end() == 0
-
-
-def test_all_that_a_command_writes_is_shown(place: Place, on_terminal: OnTerminal) -> None:
-    shell = on_terminal(place.command("--", "seq", "1", "20000"))
-    for number in range(1, 20001, 999):
-        shell.expect(f"\n{number}\r" if number > 1 else "1\r")
-    shell.expect("20000\r\n")
-    assert shell.end() == 0
-
-
-def test_output_that_is_no_terminal_is_left_as_it_is(place: Place, on_terminal: OnTerminal) -> None:
-    command = " ".join(place.command("--", "seq", "1", "3"))
-    shell = on_terminal(["/bin/bash", "-c", f"{command} | od -c | head -1"])
-    shell.expect("1  \\n   2  \\n   3  \\n")
-    assert shell.end() == 0
 
 
 def test_a_command_that_signals_its_process_group_reaches_nobody_outside(place: Place) -> None:

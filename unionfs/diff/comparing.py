@@ -8,10 +8,9 @@ import stat
 from collections.abc import Sequence
 
 from unionfs.layer.attributes import Attributes
+from unionfs.layer.same_content import have_same_content
 from unionfs.union.inode import Identity, Place
 from unionfs.view import View
-
-_CHUNK = 1 << 20
 
 
 def identity(place: Place) -> Identity:
@@ -56,9 +55,4 @@ def _compared(attributes: Attributes) -> tuple[int, ...]:
 
 def _content_differs(before: View, now: View, path: bytes) -> bool:
     with before.open(path) as old, now.open(path) as new:
-        while True:
-            piece = new.read(_CHUNK)
-            if piece != old.read(_CHUNK):
-                return True
-            if not piece:
-                return False
+        return not have_same_content(old.fileno(), new.fileno())

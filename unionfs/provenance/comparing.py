@@ -1,14 +1,12 @@
 """What is different between what two layers hold at one path."""
 
-import os
 import stat
 from typing import NamedTuple
 
 from unionfs.layer.attributes import Attributes
 from unionfs.layer.directory import SELF, Directory
+from unionfs.layer.same_content import have_same_content
 from unionfs.layer.unpack.lower_links import xattrs_shown
-
-_PIECE = 1 << 20
 
 
 class Held(NamedTuple):
@@ -61,9 +59,4 @@ def _content_differs(before: Held, now: Held) -> bool:
     if before.attributes.size != now.attributes.size:
         return True
     with before.directory.opened(before.name) as old, now.directory.opened(now.name) as new:
-        offset = 0
-        while piece := os.pread(new, _PIECE, offset):
-            if piece != os.pread(old, _PIECE, offset):
-                return True
-            offset += len(piece)
-    return False
+        return not have_same_content(old, new)

@@ -1,7 +1,6 @@
 """``unionfs import``: the tar of a root file system becomes an image of one layer."""
 
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,13 +8,12 @@ from pathlib import Path
 import click
 
 from unionfs.archive import ArchiveError, decompress
-from unionfs.cli.arguments import UsageError
 from unionfs.cli.click_command import run
 from unionfs.cli.images import opened_store
 from unionfs.cli.new_image import made_now
 from unionfs.cli.notices import warn
 from unionfs.cli.report import escape
-from unionfs.cli.source import platform_of
+from unionfs.cli.source import platform_of, standard_input
 from unionfs.cli.tag import new_name
 from unionfs.image import Platform
 from unionfs.image.instructions import changed
@@ -86,9 +84,7 @@ def _command(file: str, name: str | None, changes: tuple[str, ...], message: str
 @contextmanager
 def _opened(file: str) -> Iterator[Stream]:
     if file == "-":
-        if sys.stdin.isatty():
-            raise UsageError("an archive can't be read from a terminal: redirect standard input, or name a file")
-        yield sys.stdin.buffer
+        yield standard_input()
         return
     with Path(file).open("rb") as opened:
         yield opened

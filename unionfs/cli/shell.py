@@ -16,8 +16,9 @@ from unionfs.cli.mount import ONE_ID
 from unionfs.cli.notices import warn
 from unionfs.cli.report import describe
 from unionfs.cli.shell_upper import Fate
+from unionfs.cli.source import platform_of
 from unionfs.cli.tag import new_name
-from unionfs.image import ImageError, Platform, Reference, shown
+from unionfs.image import Platform, Reference, shown
 from unionfs.mount.options import MountOptions
 from unionfs.shell.error import ShellError
 from unionfs.shell.host_files import host_files, host_name_of
@@ -59,13 +60,6 @@ def main(arguments: Sequence[str]) -> int:
         raise
     except Exception as error:
         raise ShellError(describe(error)) from error
-
-
-def _platform_of(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Platform | None:
-    try:
-        return None if text is None else Platform.parse(text)
-    except ImageError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 def _volumes_of(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[Volume, ...]:
@@ -114,7 +108,7 @@ def _host_name_of(_context: click.Context, _parameter: click.Parameter, text: st
     callback=_volumes_of,
     help="Show a directory or a file of this machine in the image.",
 )
-@click.option("--platform", metavar="OS/ARCH", callback=_platform_of, help="The platform to take of several.")
+@click.option("--platform", metavar="OS/ARCH", callback=platform_of, help="The platform to take of several.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def _command(  # noqa: PLR0913 - each is an option, by its name
     image: str,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -34,14 +35,19 @@ def opened_archive(
     What must be spooled goes into the directory *spool*.
     """
     if archive == "-":
-        if sys.stdin.isatty():
-            raise UsageError("an archive can't be read from a terminal: redirect standard input, or name a file")
-        with open_stream(sys.stdin.buffer, "standard input", limits, spool) as source:
+        with open_stream(standard_input(), "standard input", limits, spool) as source:
             yield source, None
         return
     path, selector = parse_source(archive)
     with open_archive(path, limits, spool) as source:
         yield source, selector
+
+
+def standard_input() -> BinaryIO:
+    """Give standard input to read an archive from; raises UsageError if that is a terminal."""
+    if sys.stdin.isatty():
+        raise UsageError("an archive can't be read from a terminal: redirect standard input, or name a file")
+    return sys.stdin.buffer
 
 
 def warn_of_platform(image: Image, asked: Platform | None) -> None:

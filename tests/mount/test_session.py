@@ -179,6 +179,28 @@ def test_a_signal_takes_away_its_own_mount_and_no_other(session: Session) -> Non
     assert is_mounted(session.mountpoint)
 
 
+BUSY = """
+import hashlib
+
+def serve(self, device_fd, ready, answer=Stack.serve, work=hashlib.pbkdf2_hmac):
+    ready()
+    work("sha256", b"", b"", 10_000_000)
+    open(log + ".worked", "w").close()
+    answer(self, device_fd, lambda: None)
+
+Stack.serve = serve
+"""
+
+
+def test_a_signal_is_obeyed_while_the_thread_that_serves_is_where_no_signal_reaches_it(session: Session) -> None:
+    """As it is for a moment before each wait: there it is in one for some seconds."""
+    session.start(before=BUSY)
+    os.kill(session.pid, signal.SIGTERM)
+    wait_for(lambda: not is_mounted(session.mountpoint))
+    assert not session.log.with_suffix(".worked").exists()
+    wait_for(lambda: not session.running)
+
+
 def test_usr1_logs_the_statistics(session: Session) -> None:
     session.start()
     os.kill(session.pid, signal.SIGUSR1)

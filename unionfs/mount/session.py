@@ -16,7 +16,7 @@ from unionfs.mount.logs import start_logging
 from unionfs.mount.mountpoint import Mountpoint, open_mountpoint
 from unionfs.mount.namespace import leave_made_namespace
 from unionfs.mount.options import MountOptions
-from unionfs.mount.shutdown import Shutdown, signals_held_back
+from unionfs.mount.shutdown import Shutdown, hold_signals_back
 from unionfs.mount.table import Mount
 
 
@@ -77,15 +77,16 @@ def _refuse_own_directories(place: Mountpoint, options: MountOptions) -> None:
 
 
 def _mount_and_serve(place: Mountpoint, options: MountOptions, stack: Stack, ready: Callable[[], None]) -> None:
-    with signals_held_back():
-        attachment = attach(place.path, place.fd, options)
-        os.close(place.fd)
-        mount = table.mount_at(place.path, table.read_table())
-        reachable = not (attachment.by_itself and leave_made_namespace())
-        mounted = _Mounted(attachment.device_fd, mount, reachable=reachable)
-        Shutdown(mounted.detach, stack.statistics).install()
+    hold_signals_back()
+    attachment = attach(place.path, place.fd, options)
+    os.close(place.fd)
+    mount = table.mount_at(place.path, table.read_table())
+    reachable = not (attachment.by_itself and leave_made_namespace())
+    mounted = _Mounted(attachment.device_fd, mount, reachable=reachable)
     try:
         harden(mounted_by_itself=attachment.by_itself)
+        # After hardening, which concerns the thread that does it and those that it starts.
+        Shutdown(mounted.detach, stack.statistics).install()
         stack.serve(attachment.device_fd, ready)
     finally:
         mounted.end()

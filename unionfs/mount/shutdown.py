@@ -4,36 +4,31 @@ The first TERM, INT or HUP detaches the mount: it disappears at once, and is ser
 gone. A second one aborts. USR1 logs the statistics.
 """
 
-import contextlib
 import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable
 
 from unionfs.mount.errors import MountError
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_ALL = (*_ENDING, signal.SIGUSR1)
 
 _log = logging.getLogger(__name__)
 
 
-@contextlib.contextmanager
-def signals_held_back() -> Iterator[None]:
-    """Let the ending signals wait, so that none comes between mounting and the handlers that unmount."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+def hold_signals_back() -> None:
+    """Let the signals wait from now on, so that none comes between mounting and who unmounts; before any thread."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ALL)
 
 
 class Shutdown:
-    """The signals' handlers. Their work is done on threads of its own.
+    """Obeys the signals, which are held back, on a thread of its own.
 
-    Ending a mount may write what the kernel still holds back to this very daemon, whose serving thread is the
-    one that a handler interrupts; and a log that is interrupted can't be written to.
+    Python runs a handler only when the thread that serves comes back from the kernel, and one that is about to wait
+    there for a request would see a signal of that moment with the next request. Ending a mount may also write what the
+    kernel still holds back to this very daemon, so that has a thread of its own too.
     """
 
     def __init__(self, detach: Callable[[], None], statistics: Callable[[], str]) -> None:
@@ -42,19 +37,19 @@ class Shutdown:
         self._asked = False
 
     def install(self) -> None:
-        """Take over the signals; on the main thread, as Python wants it."""
-        for number in _ENDING:
-            signal.signal(number, self._end)
-        signal.signal(signal.SIGUSR1, self._report)
+        """Begin to obey."""
+        _start(self._obey)
 
-    def _end(self, number: int, _frame: FrameType | None) -> None:
-        if self._asked:
-            os._exit(128 + number)
-        self._asked = True
-        _start(self._detach_and_log)
-
-    def _report(self, _number: int, _frame: FrameType | None) -> None:
-        _start(lambda: _log.info("%s", self._statistics()))
+    def _obey(self) -> None:
+        while True:
+            number = signal.sigwait(_ALL)
+            if number == signal.SIGUSR1:
+                _start(lambda: _log.info("%s", self._statistics()))
+            elif self._asked:
+                os._exit(128 + number)
+            else:
+                self._asked = True
+                _start(self._detach_and_log)
 
     def _detach_and_log(self) -> None:
         try:

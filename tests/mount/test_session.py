@@ -44,12 +44,12 @@ sys.exit(code)
 
 
 def runs(pid: int) -> bool:
-    """Tell whether the process has not ended, whether or not its parent has noticed."""
+    """Tell whether the process, with all its threads, has not ended, whether or not its parent has noticed."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+        return state != "Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return state != "Z"
 
 
 class Session:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import select
+import threading
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -99,7 +100,9 @@ class _Mounted:
     """
 
     def __init__(self, device_fd: int, mount: Mount | None, *, reachable: bool) -> None:
-        self._connection = os.dup(device_fd)
+        self._connection: int | None = os.dup(device_fd)
+        # A signal detaches on a thread of its own, while this mount may be ending by itself.
+        self._asking = threading.Lock()
         self._mount = mount
         self._reachable = reachable
 
@@ -116,15 +119,22 @@ class _Mounted:
 
     def end(self) -> None:
         """Close the connection, so that nobody waits for an answer any more, and then end the mount."""
-        connected = self._connected()
-        os.close(self._connection)
+        connected = self._connected(close=True)
         if connected and self._reachable:
             self._unmount()
 
-    def _connected(self) -> bool:
-        poll = select.poll()
-        poll.register(self._connection, 0)
-        return not poll.poll(0)
+    def _connected(self, *, close: bool = False) -> bool:
+        """Tell whether the connection was there, and with *close* close it; a closed one's number may be another's."""
+        with self._asking:
+            if self._connection is None:
+                return False
+            poll = select.poll()
+            poll.register(self._connection, 0)
+            connected = not poll.poll(0)
+            if close:
+                os.close(self._connection)
+                self._connection = None
+            return connected
 
     def _unmount(self) -> None:
         if self._mount is None:
